@@ -1,0 +1,58 @@
+"""What runs on the metal: arrays in, arrays out. No autograd, no Tensor.
+
+Every name in :data:`KERNELS` exists in each *room*, under the same file name, function name and argument order:
+
+========  =============================================================================================
+plain     the definition: short NumPy on logical (N, C, H, W) arrays. Read this first; edit it freely.
+cpu       Numba, fast, on the same numbers laid out channels-last: C-contiguous (N, H, W, C).
+========  =============================================================================================
+
+``kernels.conv2d(x, ...)`` takes logical (N, C, H, W) arrays of any strides and picks the room: the one chosen with
+:class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. It is the only place that transposes,
+copies, or replaces ``None``; see :mod:`.layout`.
+"""
+from __future__ import annotations
+
+from .layout import FLAT, IMAGE, UPDATED, VECTOR
+from .rooms import Kernel, current_room, set_num_threads, get_num_threads, use_room
+
+#: name -> Kernel. The roles of the leading array arguments tell the layout adapter what it may transpose; options
+#: (kernel sizes, strides, rates) follow them in every room in the same order.
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        # name, file, roles of the array arguments, roles of the results
+        Kernel("conv2d", "conv", (IMAGE, IMAGE, VECTOR), (IMAGE,)),
+        Kernel("conv2d_input_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
+        Kernel("conv2d_weight_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
+        Kernel("im2col", "im2col", (IMAGE,), (VECTOR,)),
+        Kernel("col2im", "im2col", (VECTOR,), (IMAGE,)),
+        Kernel("matmul", "gemm", (VECTOR, VECTOR), (VECTOR,)),
+        Kernel("max_pool2d", "pooling", (IMAGE,), (IMAGE, IMAGE)),
+        Kernel("max_pool2d_backward", "pooling", (IMAGE, IMAGE), (IMAGE,)),
+        Kernel("avg_pool2d", "pooling", (IMAGE,), (IMAGE,)),
+        Kernel("avg_pool2d_backward", "pooling", (IMAGE,), (IMAGE,)),
+        Kernel("adaptive_avg_pool2d", "pooling", (IMAGE,), (IMAGE,)),
+        Kernel("adaptive_avg_pool2d_backward", "pooling", (IMAGE,), (IMAGE,)),
+        Kernel("channel_sum", "batch_norm", (IMAGE,), (VECTOR,)),
+        Kernel("channel_stats", "batch_norm", (IMAGE,), (VECTOR, VECTOR)),
+        Kernel("batch_norm", "batch_norm", (IMAGE, VECTOR, VECTOR, VECTOR, VECTOR), (IMAGE,)),
+        Kernel("batch_norm_backward", "batch_norm", (IMAGE, IMAGE, VECTOR, VECTOR, VECTOR), (IMAGE, VECTOR, VECTOR)),
+        Kernel("local_response_norm", "lrn", (IMAGE,), (IMAGE,)),
+        Kernel("local_response_norm_backward", "lrn", (IMAGE, IMAGE), (IMAGE,)),
+        Kernel("relu", "relu", (FLAT,), (FLAT,)),
+        Kernel("relu_backward", "relu", (FLAT, FLAT), (FLAT,)),
+        Kernel("relu6", "relu", (FLAT,), (FLAT,)),
+        Kernel("relu6_backward", "relu", (FLAT, FLAT), (FLAT,)),
+        Kernel("leaky_relu", "relu", (FLAT,), (FLAT,)),
+        Kernel("leaky_relu_backward", "relu", (FLAT, FLAT), (FLAT,)),
+        Kernel("softmax_cross_entropy", "cross_entropy", (VECTOR, VECTOR), (VECTOR, VECTOR)),
+        Kernel("softmax_cross_entropy_backward", "cross_entropy", (VECTOR, VECTOR, VECTOR), (VECTOR,)),
+        Kernel("dropout", "dropout", (FLAT,), (FLAT,)),
+        Kernel("sgd_update", "update", (UPDATED, FLAT, UPDATED), ()),
+        Kernel("adam_update", "update", (UPDATED, FLAT, UPDATED, UPDATED), ()),
+    )
+}
+globals().update(KERNELS)
+
+__all__ = ["KERNELS", "current_room", "get_num_threads", "set_num_threads", "use_room", *KERNELS]

@@ -1,0 +1,83 @@
+"""The cpu room: the kernels of the plain room, compiled by Numba, on channels-last arrays (N, H, W, C).
+
+Three rules make it fast and its results reproducible:
+
+* one ``prange`` per pass, whose tasks are cut by *shapes*, never by the number of threads, and whose partial sums are
+  added in a fixed order: the same bits on one thread and on sixty-four;
+* a task gathers what it needs into a workspace that fits its core's second-level cache and multiplies there with
+  ``np.dot``, that is SciPy's BLAS, which therefore must not start threads of its own;
+* gradients are gathered by the pixel that receives them, so no two tasks ever add to the same number.
+"""
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+
+import numba
+
+from . import jit
+
+# Every launch uses all cores already, and under Numba's workqueue layer two at a time abort the interpreter.
+_lock = threading.RLock()
+_entered = False
+_threads: int | None = None  # None: as many as Numba says
+
+
+@contextlib.contextmanager
+def entering(name: str):
+    """Hold the room while kernel ``name`` runs: one launch at a time, BLAS on one thread, our number of threads."""
+    global _entered
+    with _lock, jit.inside(name):
+        if not _entered:
+            _one_thread_for_blas()
+            _entered = True
+        if _threads is not None:
+            numba.set_num_threads(_threads)  # Numba keeps this number per Python thread
+        yield
+
+
+def _one_thread_for_blas() -> None:
+    """Set SciPy's BLAS, which compiled ``np.dot`` calls, to one thread; NumPy's own stays as it is."""
+    import numpy
+    import scipy
+    import scipy.linalg.cython_blas  # noqa: F401 - loads the library
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas")
+    paths = [library.filepath for library in blas.lib_controllers]
+    wanted = [path for path in paths if _belongs_to(path, scipy)]
+    if not wanted:  # no wheel, as with conda: SciPy and NumPy share the system's library
+        wanted = [path for path in paths if not _belongs_to(path, numpy)]
+    if wanted:
+        blas.select(filepath=wanted).limit(limits=1)  # not used as `with`: it stays
+
+
+def _belongs_to(path: str, package) -> bool:
+    """Whether a wheel of ``package`` brought this library: in package.libs beside it, or inside it (.dylibs)."""
+    folder = Path(package.__file__).resolve().parent
+    parents = Path(path).resolve().parents
+    return folder in parents or folder.with_name(f"{folder.name}.libs") in parents
+
+
+def apply_num_threads(n: int) -> None:
+    """Use ``n`` threads in every launch from now on, whichever Python thread launches.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` exceeds the number of threads that Numba started with.
+    """
+    global _threads
+    most = numba.config.NUMBA_NUM_THREADS
+    if not 1 <= n <= most:
+        raise ValueError(
+            f"set_num_threads: n must be between 1 and {most}, got {n}; "
+            "set the environment variable NUMBA_NUM_THREADS before Python starts to allow more"
+        )
+    _threads = int(n)
+
+
+def num_threads() -> int:
+    """How many threads the next launch uses."""
+    return _threads if _threads is not None else numba.get_num_threads()

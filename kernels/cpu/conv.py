@@ -1,0 +1,113 @@
+"""2-d convolution and its two gradients, by blocks of im2col and BLAS.
+
+Plain multiplies once per kernel offset and walks over the whole output each time. Here a task takes a block of output
+pixels, gathers what they see into a workspace of its own, (rows, KH*KW*C), and multiplies it with the whole weight
+matrix while it is still in cache (Chellapilla et al. 2006, cut into blocks). A 1x1 convolution needs no gathering: the
+pixels *are* the rows. Depthwise convolutions have too little to multiply for BLAS; see :mod:`.depthwise`.
+
+Shapes: x (N, H, W, C), weight (O, KH, KW, C/G), bias (O,) or empty, y (N, OH, OW, O).
+"""
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from . import depthwise
+from .conv_gradients import input_grad, weight_grad
+from .jit import kernel
+from .windows import gather, ints, output_size, rows_per_block, splits
+
+
+def conv2d(x, weight, bias, stride, padding, dilation, groups):
+    """y[n, oh, ow, o] = bias[o] + sum over kh, kw, c of  w[o, kh, kw, c] * x[n, oh*sh + kh*dh - top, ow*sw + kw*dw - left, c]"""
+    stride, padding, dilation = map(ints, (stride, padding, dilation))
+    n, h, w, c = x.shape
+    o, *kernel_size, cg = weight.shape
+    _check(c, cg, o, groups)
+    if bias.size not in (0, o):
+        raise ValueError(f"conv2d: {o} output channels need {o} biases, got {bias.size}")
+    out_size = output_size((h, w), kernel_size, stride, padding, dilation)
+    y = np.empty((n, *out_size, o), x.dtype)
+    if cg == 1 and groups > 1:
+        depthwise.forward(x, weight, bias, y, stride, padding, dilation)
+        return y
+    total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
+    rows = rows_per_block(total, patch * x.itemsize, at_least=128)
+    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
+    pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
+    kernel_size = ints(kernel_size)
+    _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups)
+    return y
+
+
+def _check(c: int, cg: int, o: int, groups: int) -> None:
+    """Compiled code does not look before it reads, so a wrong shape has to stop here."""
+    if c != cg * groups or o % groups:
+        raise ValueError(f"conv2d: {groups} groups cannot join {c} channels and weights for {cg} into {o} outputs")
+
+
+@kernel
+def _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups):
+    """A task is a block of output pixels and one piece of the output channels: one group, or a part of it."""
+    n, oh, ow, o = y.shape
+    cg = weight.shape[3]
+    total, patch, parts = n * oh * ow, kernel_size[0] * kernel_size[1] * cg, groups * pieces
+    x_rows = x.reshape(x.shape[0] * x.shape[1] * x.shape[2], x.shape[3])  # (N*H*W, C)
+    y_rows = y.reshape(total, o)  # (N*OH*OW, O)
+    weight_rows = weight.reshape(o, patch)  # (O, KH*KW*C/G)
+    width = o // parts
+    for task in numba.prange((total + rows - 1) // rows * parts):
+        block, part = task // parts, task % parts
+        first = block * rows
+        count = min(rows, total - first)
+        if pointwise:
+            columns = x_rows[first : first + count]  # (count, C)
+        else:
+            columns = np.empty((count, patch), x.dtype)
+            group = part // pieces
+            gather(x, first, count, group * cg, cg, kernel_size, stride, padding, dilation, (oh, ow), columns)
+        if parts == 1:
+            product = y_rows[first : first + count]  # (count, O): straight into the result
+        else:
+            product = np.empty((count, width), x.dtype)
+        np.dot(columns, weight_rows[part * width : (part + 1) * width].T, product)
+        for t in range(count):
+            for j in range(width):
+                value = product[t, j]
+                if bias.size > 0:
+                    value += bias[part * width + j]
+                y_rows[first + t, part * width + j] = value
+
+
+def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+    """dx[n, ih, iw, c] = sum over o, kh, kw of  w[o, kh, kw, c] * grad[n, oh, ow, o],  where  ih = oh*sh + kh*dh - top"""
+    stride, padding, dilation = map(ints, (stride, padding, dilation))
+    n, oh, ow, o = grad.shape
+    cg = weight.shape[3]
+    _check(cg * groups, cg, weight.shape[0], groups)
+    if o != weight.shape[0]:
+        raise ValueError(f"conv2d_input_grad: the gradient has {o} channels, the weights {weight.shape[0]}")
+    dx = np.empty((n, *ints(input_size), cg * groups), grad.dtype)
+    if cg == 1 and groups > 1:
+        depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
+    else:
+        input_grad(grad, weight, dx, stride, padding, dilation, groups)
+    return dx
+
+
+def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+    """dw[o, kh, kw, c] = sum over n, oh, ow of  grad[n, oh, ow, o] * x[n, oh*sh + kh*dh - top, ow*sw + kw*dw - left, c]"""
+    kernel_size, stride, padding, dilation = map(ints, (kernel_size, stride, padding, dilation))
+    o, c = grad.shape[3], x.shape[3]
+    _check(c, c // groups, o, groups)
+    expected = (len(x), *output_size(x.shape[1:3], kernel_size, stride, padding, dilation), o)
+    if grad.shape != expected:
+        raise ValueError(f"conv2d_weight_grad: the gradient should be {expected} channels-last, it is {grad.shape}")
+    dw = np.empty((o, *kernel_size, c // groups), x.dtype)
+    if grad.size == 0:
+        dw[...] = 0
+    elif c == groups and groups > 1:
+        depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
+    else:
+        weight_grad(grad, x, dw, stride, padding, dilation, groups)
+    return dw

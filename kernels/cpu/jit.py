@@ -1,0 +1,145 @@
+"""How this room compiles: one decorator for kernels, one for their helpers, one cache, one line when it takes a while.
+
+Numba turns a Python function into machine code at its first call for each dtype, and ``cache=True`` keeps that code on
+disk. Its cache only looks at the file that a function stands in: edit a *helper in another file* and the old answer
+comes back. So the cache folder here is named after the contents of all files of this room (edit any, and it is another
+folder).
+
+``fastmath`` stays at three flags: sums may be reordered ("reassoc", so that they vectorise), a*b + c may round once
+("contract"), and -0 may become 0 ("nsz"). Nothing here may assume that there are no NaNs or infinities.
+"""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+import numba
+from numba.core import event
+
+FASTMATH = {"contract", "reassoc", "nsz"}
+_NUMBAS_OWN_ORDER = ["tbb", "omp", "workqueue"]
+_state = threading.local()  # .kernel: which kernel this thread is in; .depth: how many compilations are nested
+
+
+def choose_threading_layer() -> None:
+    """OpenMP first: it starts a loop in 1.5 microseconds, TBB in 11, workqueue in 69. A user's own choice stays."""
+    config = numba.config
+    chosen = config.THREADING_LAYER != "default" or list(config.THREADING_LAYER_PRIORITY) != _NUMBAS_OWN_ORDER
+    if not chosen and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+        config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+
+
+def _user_cache() -> Path:
+    """Where this system keeps files that may be deleted at any time."""
+    if numba.config.CACHE_DIR:  # the user's NUMBA_CACHE_DIR
+        return Path(numba.config.CACHE_DIR)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _hash_of_room() -> str:
+    """One hash over names and contents of all Python files of this folder."""
+    hashed = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        content = file.read_bytes()
+        hashed.update(f"{file.name} {len(content)}\n".encode() + content)
+    return hashed.hexdigest()[:16]
+
+
+def _find_cache_folder() -> str | None:
+    """The folder, made if need be; None, after one warning, if it cannot be written."""
+    if numba.config.DISABLE_JIT:
+        return None
+    try:
+        folder = _user_cache() / "minicnn" / _hash_of_room()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
+        warnings.warn(
+            f"compiled kernels cannot be kept between runs ({problem}); every run will compile them again. "
+            "Set NUMBA_CACHE_DIR to a folder that can be written.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return str(folder)
+
+
+CACHE_FOLDER = _find_cache_folder()
+
+
+@contextlib.contextmanager
+def _numba_caches_here():
+    """Numba picks the folder while it decorates, so its setting is ours only for that moment."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = CACHE_FOLDER or before
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _compiled(function, parallel: bool):
+    with _numba_caches_here():
+        decorate = numba.njit(
+            parallel=parallel,
+            cache=CACHE_FOLDER is not None,  # else Numba would fall back on __pycache__, which goes stale
+            nogil=True,
+            fastmath=FASTMATH,
+            error_model="numpy",  # x / 0 is inf or NaN, not an exception
+        )
+        return decorate(function)
+
+
+def kernel(function):
+    """Decorate a function that contains one ``prange``: its iterations run on all threads."""
+    return _compiled(function, parallel=True)
+
+
+def helper(function):
+    """Decorate a function that one thread calls inside a kernel."""
+    return _compiled(function, parallel=False)
+
+
+@contextlib.contextmanager
+def inside(name: str):
+    """While a kernel runs: compilations are announced under its name."""
+    before, _state.kernel = getattr(_state, "kernel", None), name
+    try:
+        yield
+    finally:
+        _state.kernel = before
+
+
+class _Announcer(event.Listener):
+    """Says what is being compiled, for the seconds in which a first call seems to hang. Loading from the cache is silent."""
+
+    def on_start(self, event):
+        depth = getattr(_state, "depth", 0)
+        _state.depth = depth + 1
+        function = event.data["dispatcher"].py_func
+        if depth == 0 and function.__module__.startswith(f"{__package__}."):
+            self._announce(function.__name__.strip("_"), event.data["args"])
+
+    def on_end(self, event):
+        _state.depth -= 1
+
+    def _announce(self, part: str, argument_types: tuple) -> None:
+        kernel_name = getattr(_state, "kernel", None) or part
+        what = kernel_name if part == kernel_name else f"{kernel_name} ({part.replace('_', ' ')})"
+        dtype = next((str(t.dtype) for t in argument_types if hasattr(t, "dtype")), "these arguments")
+        kept = "kept in the cache" if CACHE_FOLDER else "not kept: the cache folder cannot be written"
+        print(f"minicnn: compiling {what} for {dtype} (first use on this machine; {kept})", file=sys.stderr, flush=True)
+
+
+choose_threading_layer()
+event.register("numba:compile", _Announcer())

@@ -1,0 +1,65 @@
+"""The optimisers' steps, in place. Plain reads and writes the parameters once per operation; here once per step."""
+from __future__ import annotations
+
+import math
+
+import numba
+
+from .jit import kernel
+
+
+def sgd_update(param, grad, velocity, lr, momentum, weight_decay, nesterov):
+    """v <- momentum v + g;  p <- p - lr v,  with g = grad + weight_decay p (PyTorch's form of momentum).
+
+    ``nesterov`` steps along g + momentum v instead. ``velocity`` is empty without momentum.
+    """
+    number = param.dtype.type
+    if velocity.size:
+        _sgd_update_momentum(param, grad, velocity, number(lr), number(momentum), number(weight_decay), bool(nesterov))
+    else:
+        _sgd_update(param, grad, number(lr), number(weight_decay))
+
+
+@kernel
+def _sgd_update(param, grad, lr, weight_decay):
+    for i in numba.prange(len(param)):
+        step = grad[i]
+        if weight_decay != 0:  # not 0 * param: that would turn an infinite parameter into NaN
+            step += weight_decay * param[i]
+        param[i] -= lr * step
+
+
+@kernel
+def _sgd_update_momentum(param, grad, velocity, lr, momentum, weight_decay, nesterov):
+    for i in numba.prange(len(param)):
+        step = grad[i]
+        if weight_decay != 0:
+            step += weight_decay * param[i]
+        velocity[i] = momentum * velocity[i] + step
+        param[i] -= lr * (step + momentum * velocity[i] if nesterov else velocity[i])
+
+
+def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, step, decoupled):
+    """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m' / (sqrt(v') + eps)  (Kingma & Ba 2015, algorithm 1).
+
+    m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is added to
+    the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2).
+    """
+    number = param.dtype.type
+    kept = number(1 - lr * weight_decay) if decoupled else number(1)
+    added = number(0 if decoupled else weight_decay)
+    rate, root_of_correction = number(lr / (1 - beta1**step)), number(math.sqrt(1 - beta2**step))
+    rates = (number(1 - beta1), number(beta2), number(1 - beta2))
+    _adam_update(param, grad, mean, square, rate, rates, root_of_correction, number(eps), kept, added)
+
+
+@kernel
+def _adam_update(param, grad, mean, square, rate, rates, root_of_correction, eps, kept, added):
+    """``rates`` = (1 - b1, b2, 1 - b2)"""
+    for i in numba.prange(len(param)):
+        p, g = param[i] * kept, grad[i]
+        if added != 0:
+            g += added * p
+        mean[i] += rates[0] * (g - mean[i])
+        square[i] = rates[1] * square[i] + rates[2] * g * g
+        param[i] = p - rate * mean[i] / (math.sqrt(square[i]) / root_of_correction + eps)

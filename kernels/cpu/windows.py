@@ -1,0 +1,102 @@
+"""The index arithmetic of convolution and pooling, and the rules by which work is cut into tasks.
+
+As in the plain room, output pixel (oh, ow) sees, through kernel offset (kh, kw), the pixel (oh*sh + kh*dh - top,
+ow*sw + kw*dw - left). Gradients ask the other way round: which output saw this pixel through that offset?
+"""
+from __future__ import annotations
+
+from .jit import helper
+
+BLOCK_BYTES = 512 * 1024  # a task's gathered matrix: half of a small second-level cache, as BLAS packs a copy beside it
+WANTED_TASKS = 16  # enough for the cores of a laptop; more only shrinks the matrices
+
+
+def ints(values) -> tuple[int, ...]:
+    """A tuple of Python ints: one type for the compiler, whatever the caller had."""
+    return tuple(int(v) for v in values)
+
+
+def output_size(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple[int, int]:
+    """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1."""
+    around = (padding[0] + padding[1], padding[2] + padding[3])
+    return tuple(
+        (n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, around, dilation, kernel_size, stride)
+    )
+
+
+def rows_per_block(total: int, row_bytes: int, at_least: int = 1) -> int:
+    """How many of ``total`` rows one task takes: what fits BLOCK_BYTES, evened out, but never fewer than ``at_least``."""
+    if total == 0:
+        return 1
+    rows = max(at_least, min(BLOCK_BYTES // max(row_bytes, 1), -(-total // WANTED_TASKS)), 1)
+    return -(-total // -(-total // rows))  # as many blocks, of equal size
+
+
+def splits(width: int, tasks: int, at_least: int) -> int:
+    """Into how many equal parts to cut ``width`` columns when the rows alone give only ``tasks`` tasks."""
+    best = 1
+    while tasks * best < WANTED_TASKS // 2 and width % (2 * best) == 0 and width // (2 * best) >= at_least:
+        best *= 2
+    return best
+
+
+@helper
+def seen_by(i, k, stride, before, dilation, size):
+    """The output row (or column) that saw input row ``i`` through kernel row ``k``; -1 if none did."""
+    shifted = i + before - k * dilation
+    if shifted < 0 or shifted % stride != 0:
+        return -1
+    o = shifted // stride
+    return o if o < size else -1
+
+
+@helper
+def gather(x, first, count, channel, width, kernel_size, stride, padding, dilation, out_size, columns):
+    """im2col for output pixels first .. first + count and channels channel .. channel + width: columns (count, KH*KW*width).
+
+    Channels lie side by side, and so do neighbouring pixels: without dilation, what a window sees of one image row is
+    one run of KW*C numbers.
+    """
+    _, h, w, c = x.shape
+    rows, taps = kernel_size
+    oh_size, ow_size = out_size
+    run = taps * width
+    one_run = width == c and dilation[1] == 1
+    flat = x.reshape(-1)
+    n, pixel = first // (oh_size * ow_size), first % (oh_size * ow_size)
+    oh, ow = pixel // ow_size, pixel % ow_size
+    for t in range(count):
+        left = ow * stride[1] - padding[2]
+        to = 0
+        for kh in range(rows):
+            ih = oh * stride[0] + kh * dilation[0] - padding[0]
+            if ih < 0 or ih >= h:
+                for i in range(run):
+                    columns[t, to + i] = 0
+            elif one_run and left >= 0 and left + taps <= w:
+                source = ((n * h + ih) * w + left) * c
+                for i in range(run):
+                    columns[t, to + i] = flat[source + i]
+            else:
+                _gather_row(flat, (n * h + ih) * w, left, channel, width, w, c, taps, dilation[1], columns, t, to)
+            to += run
+        ow += 1
+        if ow == ow_size:
+            ow, oh = 0, oh + 1
+            if oh == oh_size:
+                oh, n = 0, n + 1
+
+
+@helper
+def _gather_row(flat, row, left, channel, width, w, c, taps, dilation, columns, t, to):
+    """One image row of one window, tap by tap: at the image's edge, with dilation, or for one group of the channels."""
+    for kw in range(taps):
+        iw = left + kw * dilation
+        if iw < 0 or iw >= w:
+            for i in range(width):
+                columns[t, to + i] = 0
+        else:
+            source = (row + iw) * c + channel
+            for i in range(width):
+                columns[t, to + i] = flat[source + i]
+        to += width

@@ -1,0 +1,134 @@
+"""Which room a kernel call goes to, and the call itself."""
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import warnings
+
+import numpy as np
+
+from .layout import run_in_room
+
+ROOMS = ("plain", "cpu")
+_chosen: str | None = None  # by use_room; None: MINICNN_ROOM, else the fastest that is installed
+_threads: int | None = None  # by set_num_threads, before the cpu room was first entered
+
+
+class use_room:  # noqa: N801 - reads as a verb, like mc.no_grad
+    """Run kernels in this room from now on, or inside a ``with`` block.
+
+    Parameters
+    ----------
+    room : {"plain", "cpu"}
+        ``plain`` is the NumPy definition in ``kernels/plain``; ``cpu`` is Numba. Applies to all threads.
+
+    Raises
+    ------
+    ValueError
+        If there is no such room.
+    """
+
+    def __init__(self, room: str) -> None:
+        global _chosen
+        self._before = _chosen
+        _chosen = _checked(room, "use_room")
+
+    def __enter__(self) -> use_room:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        global _chosen
+        _chosen = self._before
+
+
+def _checked(room: str, source: str) -> str:
+    if room not in ROOMS:
+        raise ValueError(f"{source}: there is no room {room!r}; the rooms are {', '.join(map(repr, ROOMS))}")
+    return room
+
+
+def current_room() -> str:
+    """The room that the next kernel call on NumPy arrays will use."""
+    if _chosen is not None:
+        return _chosen
+    wanted = os.environ.get("MINICNN_ROOM")
+    if wanted:
+        return _checked(wanted, "MINICNN_ROOM")
+    return "cpu" if _numba_installed() else "plain"
+
+
+_numba_here: bool | None = None
+
+
+def _numba_installed() -> bool:
+    global _numba_here
+    if _numba_here is None:
+        _numba_here = importlib.util.find_spec("numba") is not None
+        if not _numba_here:
+            warnings.warn(
+                "Numba is not installed, so kernels run in the plain NumPy room: correct, but slow. "
+                "`pip install numba` makes them fast.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return _numba_here
+
+
+def set_num_threads(n: int) -> None:
+    """Use ``n`` threads in the cpu room. Results do not depend on ``n``: work is cut by shapes, not by threads."""
+    global _threads
+    if not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"set_num_threads: n must be a whole number >= 1, got {n!r}")
+    _threads = int(n)
+    if _numba_installed():
+        from . import cpu
+
+        cpu.apply_num_threads(_threads)
+
+
+def get_num_threads() -> int:
+    """How many threads the cpu room uses."""
+    if not _numba_installed():
+        return 1
+    from . import cpu
+
+    return cpu.num_threads()
+
+
+class Kernel:
+    """One entry of ``KERNELS``: callable on logical arrays, forwards to the current room's function of that name."""
+
+    def __init__(self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...]) -> None:
+        self.name, self.file, self.roles, self.results = name, file, roles, results
+        self._functions: dict[str, object] = {}
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}, in kernels/*/{self.file}.py>"
+
+    def function(self, room: str):
+        """The room's own function, e.g. to read its source; takes what that room takes (see the layout adapter)."""
+        if room not in self._functions:
+            module = importlib.import_module(f".{_checked(room, self.name)}.{self.file}", __package__)
+            self._functions[room] = getattr(module, self.name)
+        return self._functions[room]
+
+    def __call__(self, *args, **keywords):
+        arrays, options = args[: len(self.roles)], args[len(self.roles) :]
+        self._check(arrays)
+        room = current_room()
+        function = self.function(room)
+        if room == "plain":
+            return function(*arrays, *options, **keywords)
+        from .cpu import entering
+
+        with entering(self.name):
+            return run_in_room(function, arrays, options, keywords, self.roles, self.results)
+
+    def _check(self, arrays: tuple) -> None:
+        dtype = arrays[0].dtype
+        for a in arrays:
+            if a is not None and not isinstance(a, np.ndarray):
+                raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__}")
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")

@@ -1,0 +1,66 @@
+"""Small valid arguments for every kernel, one set for each path inside it: what ``minicnn warmup`` compiles with, and what
+tests start from. Arrays are logical (N, C, H, W)."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SAME = ((1, 1), (1, 1, 1, 1), (1, 1))  # stride, padding, dilation of a 3x3 convolution that keeps the size
+POOL = ((2, 2), (2, 2), (0, 0, 0, 0))  # kernel size, stride, padding
+
+
+def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
+    """(kernel name, arguments), deterministic."""
+    rng = np.random.default_rng(0)
+
+    def array(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    x, y, vector = array(2, 4, 6, 6), array(2, 4, 6, 6), array(4)
+    image_size = (6, 6)
+
+    # full 3x3, pointwise 1x1, depthwise, grouped
+    for weight, bias, geometry, groups in (
+        (array(4, 4, 3, 3), vector, SAME, 1),
+        (array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1),
+        (array(4, 1, 3, 3), None, SAME, 4),
+        (array(4, 2, 3, 3), vector, SAME, 2),
+    ):
+        yield "conv2d", (x, weight, bias, *geometry, groups)
+        yield "conv2d_input_grad", (y, weight, image_size, *geometry, groups)
+        yield "conv2d_weight_grad", (y, x, weight.shape[2:], *geometry, groups)
+
+    yield "im2col", (x, (3, 3), *SAME)
+    yield "col2im", (array(2 * 6 * 6, 3 * 3 * 4), x.shape, (3, 3), *SAME)
+    for transpose_a, transpose_b in ((False, False), (True, False), (False, True)):
+        yield "matmul", (array(1, 5, 5), array(1, 5, 5), transpose_a, transpose_b)
+
+    half = array(2, 4, 3, 3)
+    yield "max_pool2d", (x, *POOL, (1, 1), (3, 3))
+    yield "max_pool2d_backward", (half, np.zeros(half.shape, np.int32), image_size, *POOL, (1, 1))
+    yield "avg_pool2d", (x, *POOL, (3, 3), True)
+    yield "avg_pool2d_backward", (half, image_size, *POOL, True)
+    yield "adaptive_avg_pool2d", (x, (1, 1))
+    yield "adaptive_avg_pool2d_backward", (half, image_size)
+
+    mean, var = np.zeros(4), np.ones(4)  # float64, whatever the images are
+    yield "channel_sum", (x,)
+    yield "channel_stats", (x,)
+    yield "batch_norm", (x, mean, var, vector, vector, 1e-5)
+    yield "batch_norm_backward", (y, x, mean, var, vector, 1e-5, True)
+    yield "local_response_norm", (x, 5, 1e-4, 0.75, 2.0)
+    yield "local_response_norm_backward", (y, x, 5, 1e-4, 0.75, 2.0)
+
+    for name in ("relu", "relu6"):
+        yield name, (x,)
+        yield f"{name}_backward", (y, x)
+    yield "leaky_relu", (x, 0.01)
+    yield "leaky_relu_backward", (y, x, 0.01)
+
+    logits, labels = array(3, 5), np.array([0, 4, 2])
+    yield "softmax_cross_entropy", (logits, labels, 0.1)
+    yield "softmax_cross_entropy_backward", (array(3), np.full((3, 5), 0.2, dtype), labels, 0.1)
+    yield "dropout", (x, 0.5, 1, 2)
+    yield "sgd_update", (array(4, 3), array(4, 3), array(4, 3), 0.1, 0.9, 1e-4, False)
+    yield "adam_update", (array(4, 3), array(4, 3), array(4, 3), np.ones((4, 3), dtype), 1e-3, 0.9, 0.999, 1e-8, 0.0, 1, False)

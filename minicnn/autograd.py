@@ -1,0 +1,242 @@
+"""Reverse-mode automatic differentiation: Function, the backward walk, no_grad.
+
+Every differentiable operation is a :class:`Function`. ``apply`` runs its ``forward`` on plain arrays and hangs a
+:class:`Context` on the result: which function, which inputs, what it saved. ``backward`` on the final tensor walks these
+contexts from the newest to the oldest and calls each function's ``backward`` once.
+"""
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from .errors import DtypeError, GraphError, ShapeError
+from .tensor import FLOATS, Tensor, as_array, as_tensor
+
+_creation_order = itertools.count()
+_state = threading.local()
+
+
+def grad_enabled() -> bool:
+    """False inside ``no_grad`` (per thread)."""
+    return getattr(_state, "enabled", True)
+
+
+class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
+    """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward."""
+
+    def __enter__(self) -> None:
+        self._before = (*getattr(self, "_before", ()), grad_enabled())  # a stack: one object may be entered twice
+        _state.enabled = False
+
+    def __exit__(self, *exc_info: object) -> None:
+        *self._before, _state.enabled = self._before
+
+
+class Context:
+    """What one operation remembers between its forward and its backward. A forward may set attributes on it freely.
+
+    Attributes
+    ----------
+    needs_input_grad : tuple of bool
+        Which inputs want a gradient; a backward may return None for the others.
+    saved : tuple of numpy.ndarray
+        What ``save_for_backward`` was given (``saved_tensors``, PyTorch's name, is the same).
+    """
+
+    def __init__(self, function: type[Function], inputs: Sequence[Tensor | None]) -> None:
+        self.function = function
+        self.inputs = inputs
+        self.needs_input_grad = tuple(t is not None and t.requires_grad and grad_enabled() for t in inputs)
+        self.order = next(_creation_order)
+        self.saved: tuple = ()
+        self.freed = False
+        self.retained_by: Tensor | None = None
+
+    def save_for_backward(self, *arrays: np.ndarray | None) -> None:
+        self.saved = arrays
+
+    @property
+    def saved_tensors(self) -> tuple:
+        return self.saved
+
+    def free(self) -> None:
+        """Let go of inputs and saved arrays, so that their memory can be used again."""
+        order, function = self.order, self.function
+        self.__dict__.clear()
+        self.order, self.function, self.freed, self.retained_by = order, function, True, None
+
+
+class Function:
+    """A differentiable operation on arrays. Subclass it to add your own::
+
+        class Square(mc.Function):
+            @staticmethod
+            def forward(ctx, x):                 # plain arrays in, one array out; options by keyword
+                ctx.save_for_backward(x)
+                return x * x
+
+            @staticmethod
+            def backward(ctx, grad):             # d loss / d output in, d loss / d input out, one per input
+                (x,) = ctx.saved
+                return 2 * x * grad
+
+        y = Square.apply(x)                      # tensors (or arrays, numbers) in, tensor out
+
+    Rules: never change an input or ``grad`` in place; ``backward`` may return None for an input that needs no gradient
+    (``ctx.needs_input_grad``). A gradient that is larger than its input because the forward broadcast is summed over
+    the broadcast axes by the engine.
+    """
+
+    @staticmethod
+    def forward(ctx: Context, *arrays: np.ndarray, **options) -> np.ndarray:
+        raise NotImplementedError("a Function needs a static forward(ctx, *arrays, **options)")
+
+    @staticmethod
+    def backward(ctx: Context, grad: np.ndarray):
+        raise NotImplementedError("a Function needs a static backward(ctx, grad)")
+
+    @classmethod
+    def apply(cls, *inputs, **options) -> Tensor:
+        """Run ``forward`` and record it if any input requires a gradient.
+
+        Raises
+        ------
+        DtypeError
+            If float32 and float64 tensors meet, or ``forward`` returns another floating dtype than it was given.
+        """
+        tensors, dtype = _as_tensors(cls, inputs)
+        ctx = Context(cls, tensors)
+        out = np.asarray(cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
+        if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
+            raise DtypeError(
+                f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
+                f"use Python floats, or return out.astype(x.dtype)"
+            )
+        result = Tensor(out, requires_grad=any(ctx.needs_input_grad) and out.dtype in FLOATS)
+        if result.requires_grad:
+            result.node = ctx
+        return result
+
+
+def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor | None], np.dtype | None]:
+    """Inputs as tensors, Python numbers in the dtype of the floating tensors beside them, which must agree."""
+    dtypes = {i.dtype for i in inputs if isinstance(i, (Tensor, np.ndarray)) and i.dtype in FLOATS}
+    if len(dtypes) > 1:
+        names = " and ".join(sorted(str(d) for d in dtypes))
+        raise DtypeError(
+            f"{function.__name__} was given {names}; convert one side, e.g. x.to('float32'), or the model with "
+            f"model.to('float64')"
+        )
+    dtype = dtypes.pop() if dtypes else None
+    return [None if i is None else as_tensor(i, dtype) for i in inputs], dtype
+
+
+def sum_to_shape(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Undo broadcasting: sum over the axes along which an input of ``shape`` was repeated (in float64)."""
+    extra = grad.ndim - len(shape)
+    axes = (*range(extra), *(extra + i for i, n in enumerate(shape) if n == 1 and grad.shape[extra + i] != 1))
+    return grad.sum(axes, dtype=np.float64, keepdims=True).reshape(shape) if axes else grad
+
+
+def run_backward(root: Tensor, grad, retain_graph: bool, create_graph: bool) -> None:
+    """Push ``grad`` from ``root`` back to the leaves. See :meth:`Tensor.backward`.
+
+    The newest operation goes first. All uses of a result are newer than the operation that made it, so when an operation
+    is reached its gradient is complete: creation order is a topological order, and no recursion is needed.
+    """
+    if create_graph:
+        raise GraphError("create_graph=True: minicnn has no second derivatives; use gradcheck or a finite difference")
+    grad = _starting_gradient(root, grad)
+    if root.node is None:
+        _add_to_leaf(root, grad, may_alias=(grad,))
+        return
+    pending = {root.node: grad}  # complete or growing gradients of the results of these operations
+    owned: set[Context] = set()  # those whose gradient array the engine allocated, and may add into
+    queue = [(-root.node.order, root.node)]
+    while queue:
+        node = heapq.heappop(queue)[1]
+        grad = pending.pop(node)
+        owned.discard(node)
+        if node.freed:
+            raise GraphError(
+                f"the graph behind {node.function.__name__} was freed by an earlier backward; run the forward again, "
+                f"or call the first backward with retain_graph=True"
+            )
+        if node.retained_by is not None:
+            node.retained_by.grad = grad.copy() if node.retained_by.grad is None else node.retained_by.grad + grad
+        for tensor, part in zip(node.inputs, _input_gradients(node, grad)):
+            if part is None:
+                continue
+            if tensor.node is None:
+                inputs = (t.data for t in node.inputs if t is not None)
+                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *inputs))
+            elif tensor.node not in pending:
+                pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
+                heapq.heappush(queue, (-tensor.node.order, tensor.node))
+            elif tensor.node in owned:
+                pending[tensor.node] += part
+            else:
+                pending[tensor.node] = pending[tensor.node] + part
+                owned.add(tensor.node)
+        if not retain_graph:
+            node.free()
+
+
+def _starting_gradient(root: Tensor, grad) -> np.ndarray:
+    if not root.requires_grad:
+        raise GraphError(
+            "backward on a tensor that depends on nothing with requires_grad=True (or that was computed under no_grad)"
+        )
+    if grad is None:
+        if root.size != 1:
+            raise GraphError(
+                f"backward without a gradient takes a single number, such as a loss; this tensor has shape {root.shape}: "
+                f"reduce it, e.g. .mean() or .sum(), or pass a gradient of that shape"
+            )
+        return np.ones_like(root.data)
+    grad = as_array(grad)
+    if grad.shape != root.shape:
+        raise ShapeError(f"backward was given a gradient of shape {grad.shape} for a tensor of shape {root.shape}")
+    return grad.astype(root.dtype, copy=False)
+
+
+def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]:
+    """Call the function's backward, and check what it returns: one gradient per input, of the input's shape and dtype."""
+    name = node.function.__name__
+    parts = node.function.backward(node, grad)
+    parts = parts if isinstance(parts, (tuple, list)) else (parts,)
+    if len(parts) != len(node.inputs):
+        raise ShapeError(f"{name}.backward returned {len(parts)} gradients for {len(node.inputs)} inputs")
+    checked: list[np.ndarray | None] = []
+    for i, (tensor, part, needed) in enumerate(zip(node.inputs, parts, node.needs_input_grad)):
+        if not needed or part is None:
+            checked.append(None)
+            continue
+        part = np.asarray(part)
+        if part.shape != tensor.shape:
+            try:
+                fits = np.broadcast_shapes(part.shape, tensor.shape) == part.shape
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ShapeError(
+                    f"{name}.backward returned a gradient of shape {part.shape} for input {i} of shape {tensor.shape}"
+                )
+            part = sum_to_shape(part, tensor.shape)
+        checked.append(part.astype(tensor.dtype, copy=False))
+    return checked
+
+
+def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
+    """Accumulate into ``leaf.grad``, which must be nobody else's array: it is the user's to change."""
+    if leaf.grad is not None:
+        leaf.grad = leaf.grad + part
+    elif any(isinstance(a, np.ndarray) and np.may_share_memory(part, a) for a in may_alias):
+        leaf.grad = part.copy(order="K")
+    else:
+        leaf.grad = part

@@ -1,0 +1,104 @@
+"""The command line: ``minicnn demo``, ``train``, ``doctor``, ``warmup``.
+
+Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
+"""
+from __future__ import annotations
+
+import sys
+
+import click
+
+from . import __version__
+from .errors import MinicnnError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="minicnn")
+def cli() -> None:
+    """Convolutional neural networks from scratch."""
+
+
+def _options(*options):
+    def add(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+RECIPE = (
+    click.option("--batch-size", default=64, show_default=True, help="Images per update."),
+    click.option("--lr", default=0.1, show_default=True, help="Peak learning rate of the cosine schedule."),
+    click.option("--seed", default=0, show_default=True, help="Initial weights, order and augmentation follow from it."),
+    click.option("--device", default="cpu", show_default=True),
+    click.option("--threads", type=int, help="CPU threads; results do not depend on it."),
+)
+
+
+@cli.command()
+@click.option("--epochs", default=12, show_default=True)
+@click.option("--out", default="runs/demo", show_default=True, help="Run folder; a number is added if it exists.")
+@_options(*RECIPE)
+def demo(**options) -> None:
+    """Train ResNet-20 on scikit-learn's handwritten digits: real images, offline, under three minutes on two cores."""
+    from .recipes import train
+
+    train(model_name="resnet20", data_name="digits", **options)
+
+
+@cli.command()
+@click.option("--model", "model_name", required=True, help="A name such as resnet20; a wrong one lists them all.")
+@click.option("--data", "data_name", default="digits", show_default=True)
+@click.option("--epochs", default=20, show_default=True)
+@click.option("--out", help="Run folder; left out: runs/MODEL-DATA. A number is added if it exists.")
+@_options(*RECIPE)
+def train(model_name: str, data_name: str, out: str | None, **options) -> None:
+    """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder."""
+    from .recipes import train
+
+    train(model_name=model_name, data_name=data_name, out=out or f"runs/{model_name}-{data_name}", **options)
+
+
+@cli.command()
+def doctor() -> None:
+    """Look over this installation: one line for each thing, with a remedy where something is missing."""
+    from .doctor import examine
+
+    for finding in examine():
+        click.echo(str(finding))
+
+
+@cli.command()
+@click.option("--float64", is_flag=True, help="Compile for float64 too (gradient checks use it).")
+def warmup(float64: bool) -> None:
+    """Compile all CPU kernels now, so that the first real use does not wait."""
+    import numpy as np
+
+    from . import kernels
+    from .kernels.samples import samples
+
+    dtypes = (np.float32, np.float64) if float64 else (np.float32,)
+    todo = [(name, arguments, dtype) for dtype in dtypes for name, arguments in samples(dtype)]
+    with kernels.use_room("cpu"):
+        for k, (name, arguments, dtype) in enumerate(todo, start=1):
+            click.echo(f"{k:3d} of {len(todo)}  {name} ({np.dtype(dtype).name})")
+            kernels.KERNELS[name](*arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors that minicnn raises on purpose become one line and exit status 2."""
+    try:
+        cli.main(arguments, prog_name="minicnn", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except MinicnnError as error:
+        click.echo(f"minicnn: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""``minicnn doctor``: is this installation well, and what would mend it? ``minicnn warmup``: compile now, not later."""
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels
+from .kernels import samples
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what was looked at, what was found, and a remedy ("" if all is well)."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        mark = "ok  " if not self.remedy else "note"
+        return f"{mark}  {self.what:<16} {self.found}" + (f"  -> {self.remedy}" if self.remedy else "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _room_findings() -> list[Finding]:
+    if importlib.util.find_spec("numba") is None:
+        return [Finding("room", "plain: Numba is missing", "pip install numba (kernels are slow without it)")]
+    from .kernels import cpu
+
+    room = kernels.current_room()
+    remedy = "" if room == "cpu" else "unset MINICNN_ROOM for the fast room"
+    name, arguments = next(samples.samples())
+    with kernels.use_room("cpu"):
+        kernels.KERNELS[name](*arguments)  # the threading layer is known after the first parallel kernel
+    layer, cache = cpu.threading_layer(), cpu.cache_folder()
+    return [
+        Finding("room", f"{room} (Numba {_version('numba')})", remedy),
+        Finding("threads", f"{kernels.get_num_threads()}, threading layer {layer}", {
+            "workqueue": "pip install tbb, or install OpenMP (libgomp): launches then cost 1.5 us instead of 69",
+        }.get(layer, "")),
+        Finding("kernel cache", str(cache) if cache else "none: not writable", "" if cache else
+                "make the user cache folder writable, or set XDG_CACHE_HOME; kernels are compiled anew in every process"),
+    ]  # fmt: skip
+
+
+def _kernels_agree() -> Finding:
+    """Run every kernel in both rooms on the sample arguments."""
+    if importlib.util.find_spec("numba") is None:
+        return Finding("kernels", f"{len(kernels.KERNELS)} in the plain room")
+    wrong = []
+    for name, arguments in samples.samples():
+        results = []
+        for room in ("plain", "cpu"):
+            copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+            with kernels.use_room(room):
+                out = kernels.KERNELS[name](*copies)
+            results.append([copies[0]] if out is None else [out] if isinstance(out, np.ndarray) else list(out))
+        if not all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*results)):
+            wrong.append(name)
+    if wrong:
+        return Finding("kernels", f"the rooms disagree on {', '.join(sorted(set(wrong)))}", "pytest tests/test_kernels_agree.py shows where")
+    return Finding("kernels", f"{len(kernels.KERNELS)}, the rooms agree on samples of all")
+
+
+def examine() -> list[Finding]:
+    """Everything that ``minicnn doctor`` prints."""
+    old = sys.version_info < (3, 11)
+    findings = [
+        Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", "use Python 3.11 or newer" if old else ""),
+        Finding("numpy", np.__version__, "pip install 'numpy>=2'" if int(np.__version__.split(".")[0]) < 2 else ""),
+        *_room_findings(),
+        _kernels_agree(),
+    ]
+    for package, use in (("scikit-learn", "the digits data set"), ("matplotlib", "pictures"), ("safetensors", "weights")):
+        version = _version(package)
+        findings.append(Finding(package, version or "missing", "" if version else f"pip install {package} ({use})"))
+    graphviz = _version("graphviz")
+    drawing = graphviz and shutil.which("dot")
+    remedy = "pip install 'minicnn-from-scratch[draw]' and apt install graphviz, to draw graphs as pictures"
+    findings.append(Finding("graphviz", f"{graphviz}, with dot" if drawing else "optional, not complete", "" if drawing else remedy))
+    return findings

@@ -1,0 +1,7 @@
+"""Architectures, one file per family; each reads like its paper's table."""
+from __future__ import annotations
+
+from . import cifar_resnet, lenet  # noqa: F401 - importing them registers their models
+from .registry import get_model, list_models, register_model
+
+__all__ = ["get_model", "list_models", "register_model"]

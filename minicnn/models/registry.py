@@ -1,0 +1,90 @@
+"""Models by name."""
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import ArgumentError
+from ..nn import Module
+
+_MODELS: dict[str, _Entry] = {}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    builder: Callable[..., Module]
+    num_classes: int  # of the paper's data set
+    variants: tuple[str, ...]  # the first is the default
+
+
+def register_model(name: str, num_classes: int = 1000, variants: tuple[str, ...] = ("paper",)) -> Callable:
+    """Decorator: make a builder available as ``get_model(name)``; a student's own included.
+
+    ::
+
+        @models.register_model("tiny", num_classes=10)
+        def tiny(num_classes, in_channels=3):
+            return nn.Sequential(...)
+
+    The builder takes ``num_classes``, any options of its own, and ``variant`` if it has more than one.
+    """
+
+    def add(builder: Callable[..., Module]) -> Callable[..., Module]:
+        if "num_classes" not in inspect.signature(builder).parameters:
+            raise ArgumentError(f"register_model({name!r}): the builder must take num_classes")
+        _MODELS[name] = _Entry(builder, num_classes, variants)
+        return builder
+
+    return add
+
+
+def list_models() -> list[str]:
+    """All names, sorted."""
+    return sorted(_MODELS)
+
+
+def get_model(name: str, num_classes: int | None = None, variant: str | None = None, weights=None, **options) -> Module:
+    """Build a model.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`list_models`.
+    num_classes : int, optional
+        Outputs; left out, those of the paper's data set: 1000 for ImageNet, 10 for CIFAR-10 and MNIST.
+    variant : str, optional
+        Where the paper, the lecture or torchvision differ; the model's docstring lists its variants. Left out: the paper's.
+    weights : path, optional
+        A file of weights to load (.safetensors, .npz).
+    **options
+        The builder's own, such as ``shortcut="B"`` or ``in_channels=1``.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such model, variant or option; the message lists those there are.
+    """
+    if name not in _MODELS:
+        close = difflib.get_close_matches(name, _MODELS, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(list_models())}"
+        raise ArgumentError(f"there is no model {name!r}; {hint}")
+    entry = _MODELS[name]
+    if variant is not None and variant not in entry.variants:
+        raise ArgumentError(f"{name} has no variant {variant!r}; it has {', '.join(entry.variants)}")
+    if len(entry.variants) > 1:
+        options["variant"] = variant or entry.variants[0]
+    num_classes = entry.num_classes if num_classes is None else num_classes
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ArgumentError(f"{name}: num_classes must be a whole number >= 1, got {num_classes!r}")
+    known = [p for p in inspect.signature(entry.builder).parameters if p != "num_classes"]
+    for option in options:
+        if option not in known:
+            raise ArgumentError(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
+    model = entry.builder(num_classes=num_classes, **options)
+    if weights is not None:
+        from ..weights import load
+
+        model.load_state_dict(load(weights))
+    return model

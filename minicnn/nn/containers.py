@@ -1,0 +1,67 @@
+"""Modules made of modules."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..errors import ArgumentError
+from .module import Module
+
+
+def _checked(container: str, module) -> Module:
+    if not isinstance(module, Module):
+        hint = "; put an instance into it, nn.ReLU() with brackets" if isinstance(module, type) else ""
+        raise ArgumentError(f"{container} holds modules, got {module!r}{hint}")
+    return module
+
+
+class Sequential(Module):
+    """One after another. Takes modules, or one dict of names to modules; slices give a Sequential."""
+
+    def __init__(self, *modules) -> None:
+        super().__init__()
+        named = modules[0] if len(modules) == 1 and isinstance(modules[0], dict) else {str(i): m for i, m in enumerate(modules)}
+        for name, module in named.items():
+            self._modules[name] = _checked("Sequential", module)
+
+    def forward(self, x):
+        for module in self._modules.values():
+            x = module(x)
+        return x
+
+    def append(self, module: Module) -> Sequential:
+        self._modules[str(len(self))] = _checked("Sequential", module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Sequential(dict(list(self._modules.items())[index]))
+        return list(self._modules.values())[index]
+
+
+class ModuleList(Module):
+    """A list of modules whose parameters are found; its owner decides how they are called."""
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__()
+        for module in modules:
+            self.append(module)
+
+    def append(self, module: Module) -> ModuleList:
+        self._modules[str(len(self))] = _checked("ModuleList", module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index):
+        modules = list(self._modules.values())[index]
+        return ModuleList(modules) if isinstance(index, slice) else modules

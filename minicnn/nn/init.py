@@ -1,0 +1,95 @@
+"""How weights start. Each function fills a tensor in place and returns it; random ones draw from ``mc.manual_seed``'s
+generator.
+
+fan_in is the number of inputs that one output sums over (C/groups * KH * KW for a convolution, I for a linear layer),
+fan_out the number of outputs that one input feeds.
+"""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import random
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Tensor
+
+#: By how much a non-linearity shrinks the standard deviation, undone (PyTorch's table).
+GAINS = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2)}
+
+
+def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
+    """The gain of a non-linearity; ``param`` is leaky_relu's slope."""
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + param**2))
+    if nonlinearity not in GAINS:
+        raise ArgumentError(f"there is no gain for {nonlinearity!r}; there are {', '.join([*GAINS, 'leaky_relu'])}")
+    return GAINS[nonlinearity]
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    if tensor.ndim < 2:
+        raise ShapeError(f"fan_in and fan_out need at least two axes, (out, in, ...); got shape {tensor.shape}")
+    receptive = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * receptive, tensor.shape[0] * receptive
+
+
+def _fan(tensor: Tensor, mode: str) -> int:
+    if mode not in ("fan_in", "fan_out"):
+        raise ArgumentError(f"mode must be 'fan_in' or 'fan_out', got {mode!r}")
+    return _fans(tensor)[mode == "fan_out"]
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    tensor.data[...] = random.state.generator.uniform(a, b, tensor.shape)
+    return tensor
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    tensor.data[...] = random.state.generator.normal(mean, std, tensor.shape)
+    return tensor
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    tensor.data[...] = value
+    return tensor
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    return constant_(tensor, 1.0)
+
+
+def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """N(0, gain^2 / fan): keeps the variance through ReLU layers (He et al. 2015, equation 10)."""
+    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
+
+
+def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
+    """The uniform distribution of the same variance."""
+    bound = math.sqrt(3) * calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """N(0, gain^2 * 2 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 12)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(_fans(tensor))))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """U(+-gain sqrt(6 / (fan_in + fan_out))) (Glorot & Bengio 2010, equation 16)."""
+    bound = gain * math.sqrt(6 / sum(_fans(tensor)))
+    return uniform_(tensor, -bound, bound)
+
+
+def dirac_(tensor: Tensor) -> Tensor:
+    """The identity as a convolution: 1 at the kernel's centre from channel i to channel i, 0 elsewhere."""
+    if tensor.ndim != 4:
+        raise ShapeError(f"dirac_ takes a convolution's weight (O, C, KH, KW), got shape {tensor.shape}")
+    tensor.data[...] = 0
+    i = np.arange(min(tensor.shape[:2]))
+    tensor.data[i, i, tensor.shape[2] // 2, tensor.shape[3] // 2] = 1
+    return tensor

@@ -1,0 +1,266 @@
+"""Module: a layer or a model, with its parameters, its buffers and the modules it is made of."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import numpy as np
+
+from ..device import DEVICES, check_device
+from ..errors import ArgumentError, FileError, MinicnnError
+from ..kernels.layout import channels_last
+from ..tensor import Tensor, as_array
+
+
+class Parameter(Tensor):
+    """A tensor that is learned: requires a gradient, and 4-d ones lie channels-last in memory."""
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad: bool = True) -> None:
+        super().__init__(channels_last(as_array(data)), requires_grad)
+
+
+class Module:
+    """Base of all layers and models. Assign parameters and modules as attributes; write ``forward``; call the module.
+
+    ::
+
+        class Block(nn.Module):
+            def __init__(self, channels):
+                super().__init__()
+                self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+            def forward(self, x):
+                return F.relu(self.conv(x)) + x
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        for name in ("_parameters", "_buffers", "_modules", "_forward_hooks"):
+            object.__setattr__(self, name, {})
+        object.__setattr__(self, "training", True)
+
+    # Attributes: what is learned or nested goes into a registry, in the order of assignment ---------------------------
+    def __setattr__(self, name: str, value) -> None:
+        if "_modules" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
+        for registry in (self._parameters, self._modules):
+            registry.pop(name, None)
+        if isinstance(value, Parameter):
+            self._parameters[name] = value
+        elif isinstance(value, Module):
+            self._modules[name] = value
+        elif name in self._buffers:
+            self._buffers[name] = value
+        else:
+            object.__setattr__(self, name, value)
+            return
+        self.__dict__.pop(name, None)
+
+    def __getattr__(self, name: str):
+        for registry in ("_parameters", "_modules", "_buffers"):
+            values = self.__dict__.get(registry, {})
+            if name in values:
+                return values[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for registry in (self._parameters, self._modules, self._buffers):
+            if name in registry:
+                del registry[name]
+                return
+        object.__delattr__(self, name)
+
+    def register_buffer(self, name: str, value) -> None:
+        """State that is saved but not learned, such as running statistics: an array, kept as a Tensor."""
+        self._buffers[name] = value if value is None or isinstance(value, Tensor) else Tensor(np.asarray(value))
+
+    def register_parameter(self, name: str, value: Parameter | None) -> None:
+        """A parameter that may be absent (None), such as a bias."""
+        self._parameters[name] = value
+
+    # Calling ----------------------------------------------------------------------------------------------------------
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} needs a forward(self, x)")
+
+    def __call__(self, *inputs, **options):
+        try:
+            output = self.forward(*inputs, **options)
+            for hook in tuple(self._forward_hooks.values()):
+                changed = hook(self, inputs, output)
+                output = output if changed is None else changed
+        except MinicnnError as error:
+            self._name_the_layer(error)
+            raise
+        return output
+
+    def _name_the_layer(self, error: MinicnnError) -> None:
+        """Innermost first: note which module failed; each caller around it then knows the path from itself."""
+        if not hasattr(error, "module"):
+            error.module = self
+            error.layer = repr(self).split("\n")[0]
+        for path, module in self.named_modules():
+            if module is error.module:
+                error.path = path or type(self).__name__
+
+    def register_forward_hook(self, hook: Callable) -> HookHandle:
+        """Call ``hook(module, inputs, output)`` after each forward; a result other than None replaces the output."""
+        handle = HookHandle(self._forward_hooks)
+        self._forward_hooks[id(handle)] = hook
+        return handle
+
+    # Looking inside ----------------------------------------------------------------------------------------------------
+    def children(self) -> Iterator[Module]:
+        return iter([m for m in self._modules.values() if m is not None])
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return iter([(n, m) for n, m in self._modules.items() if m is not None])
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (path ``""``) and all below it with their paths; a module used twice comes once."""
+        yield from self._walk(prefix, set())
+
+    def _walk(self, path: str, seen: set) -> Iterator[tuple[str, Module]]:
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield path, self
+        for name, module in self.named_children():
+            yield from module._walk(f"{path}.{name}" if path else name, seen)
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def _named(self, registry: str) -> Iterator[tuple[str, Tensor]]:
+        for path, module in self.named_modules():
+            for name, value in module.__dict__[registry].items():
+                if value is not None:
+                    yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Each parameter once, with its path: ``"layer1.0.conv1.weight"``. A shared one has its first path."""
+        seen: set[int] = set()
+        for name, parameter in self._named("_parameters"):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        return self._named("_buffers")
+
+    def buffers(self) -> Iterator[Tensor]:
+        return (buffer for _, buffer in self.named_buffers())
+
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(p.size for p in self.parameters())
+
+    # Modes, dtypes, gradients -------------------------------------------------------------------------------------------
+    def train(self, mode: bool = True) -> Module:
+        """Training mode: batch-norm uses the batch's statistics, dropout drops."""
+        for module in self.modules():
+            object.__setattr__(module, "training", bool(mode))
+        return self
+
+    def eval(self) -> Module:
+        """Evaluation mode: running statistics, no dropout."""
+        return self.train(False)
+
+    def to(self, target) -> Module:
+        """Move to a device (``"cpu"``), or convert all floating parameters and buffers to a dtype, in place."""
+        if isinstance(target, str) and target in (*DEVICES, "cuda", "sim"):
+            check_device(target)
+            return self
+        try:
+            dtype = np.dtype(target)
+        except TypeError:
+            raise ArgumentError(f"to({target!r}): neither a device ('cpu') nor a dtype ('float32', 'float64')") from None
+        if dtype.kind != "f":
+            raise ArgumentError(f"to({target!r}): a model computes in a floating dtype, float32 or float64")
+        for tensor in chain(self.parameters(), self.buffers()):
+            if tensor.dtype.kind == "f":
+                tensor.data = tensor.data.astype(dtype)
+                tensor.grad = None if tensor.grad is None else tensor.grad.astype(dtype)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Let all parameters learn, or freeze them."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # Saving and loading --------------------------------------------------------------------------------------------------
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Parameters and buffers by path: the arrays themselves, which go on changing; copy them to keep a moment."""
+        return {name: tensor.data for name, tensor in chain(self._named("_parameters"), self.named_buffers())}
+
+    def load_state_dict(self, state: dict, strict: bool = True) -> tuple[list[str], list[str]]:
+        """Copy arrays into parameters and buffers by path.
+
+        Parameters
+        ----------
+        state : dict of str to array
+        strict : bool
+            Missing and unexpected keys are errors. Shapes must agree in any case.
+
+        Returns
+        -------
+        missing, unexpected : lists of str
+
+        Raises
+        ------
+        FileError
+            Naming *all* missing, unexpected and mis-shaped keys at once; then nothing was changed.
+        """
+        own = dict(chain(self._named("_parameters"), self.named_buffers()))
+        missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
+        wrong = [
+            f"{k}: the model has {own[k].shape}, the file {as_array(state[k]).shape}"
+            for k in own
+            if k in state and as_array(state[k]).shape != own[k].shape
+        ]
+        problems = [("missing", missing), ("unexpected", unexpected)] if strict else []
+        report = [f"{what}: {', '.join(keys)}" for what, keys in [*problems, ("of another shape", wrong)] if keys]
+        if report:
+            raise FileError(f"these weights do not fit {type(self).__name__}; " + "; ".join(report))
+        for key, tensor in own.items():
+            if key in state:
+                tensor.data[...] = as_array(state[key])
+        return missing, unexpected
+
+    # Printing ---------------------------------------------------------------------------------------------------------------
+    def extra_repr(self) -> str:
+        """The layer's options, for printing."""
+        return ""
+
+    def __repr__(self) -> str:
+        if not self._modules:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self._modules.items()]
+        return f"{type(self).__name__}({self.extra_repr()}\n  " + "\n  ".join(lines) + "\n)"
+
+
+class HookHandle:
+    """What ``register_forward_hook`` returns; ``remove()`` takes the hook away."""
+
+    def __init__(self, hooks: dict) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        self._hooks.pop(id(self), None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.remove()

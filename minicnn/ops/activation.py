@@ -1,0 +1,181 @@
+"""Non-linearities. ReLU and its relatives keep only their output, which the next layer keeps anyway."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import Function
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Tensor, as_tensor
+from . import checks
+from .registry import apply_op, register
+
+
+@register("relu")
+class ReLU(Function):
+    """y = max(x, 0);  dx = dy where y > 0"""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = kernels.relu(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return kernels.relu_backward(grad, y)
+
+
+@register("relu6")
+class ReLU6(Function):
+    """y = min(max(x, 0), 6);  dx = dy where 0 < y < 6"""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = kernels.relu6(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return kernels.relu6_backward(grad, y)
+
+
+@register("leaky_relu")
+class LeakyReLU(Function):
+    """y = x if x > 0 else slope x;  dx = dy or slope dy. (slope > 0, so y > 0 where x > 0.)"""
+
+    @staticmethod
+    def forward(ctx, x, negative_slope):
+        y = kernels.leaky_relu(x, negative_slope)
+        ctx.save_for_backward(y)
+        ctx.slope = negative_slope
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return kernels.leaky_relu_backward(grad, y, ctx.slope)
+
+
+@register("sigmoid")
+class Sigmoid(Function):
+    """y = 1 / (1 + e^-x);  dx = dy y (1 - y)"""
+
+    @staticmethod
+    def forward(ctx, x):
+        e = np.exp(-np.abs(x))  # never overflows
+        y = np.where(x >= 0, 1, e) / (1 + e)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return grad * y * (1 - y)
+
+
+@register("tanh")
+class Tanh(Function):
+    """y = tanh x;  dx = dy (1 - y^2)"""
+
+    @staticmethod
+    def forward(ctx, x):
+        y = np.tanh(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return grad * (1 - y * y)
+
+
+@register("softmax")
+class Softmax(Function):
+    """y = e^x / sum of e^x;  dx = y (dy - sum of dy y)"""
+
+    @staticmethod
+    def forward(ctx, x, axis):
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, as in PyTorch
+            e = np.exp(x - x.max(axis, keepdims=True))
+        y = e / e.sum(axis, keepdims=True)
+        ctx.save_for_backward(y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return y * (grad - (grad * y).sum(ctx.axis, keepdims=True))
+
+
+@register("log_softmax")
+class LogSoftmax(Function):
+    """y = x - log(sum of e^x), about the maximum;  dx = dy - e^y sum of dy"""
+
+    @staticmethod
+    def forward(ctx, x, axis):
+        with np.errstate(invalid="ignore"):
+            shifted = x - x.max(axis, keepdims=True)
+        y = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+        ctx.save_for_backward(y)
+        ctx.axis = axis
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return grad - np.exp(y) * grad.sum(ctx.axis, keepdims=True)
+
+
+def _activation(name: str, x, **options) -> Tensor:
+    x = as_tensor(x)
+    checks.computable(name, x)
+    return apply_op(name, x, **options)
+
+
+def relu(x) -> Tensor:
+    """max(x, 0), element by element. NaN stays NaN."""
+    return _activation("relu", x)
+
+
+def relu6(x) -> Tensor:
+    """min(max(x, 0), 6) (MobileNetV2)."""
+    return _activation("relu6", x)
+
+
+def leaky_relu(x, negative_slope: float = 0.01) -> Tensor:
+    """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` > 0 (0 is relu)."""
+    if not negative_slope >= 0:
+        raise ArgumentError(f"leaky_relu: negative_slope must be >= 0, got {negative_slope!r}")
+    return _activation("leaky_relu", x, negative_slope=float(negative_slope))
+
+
+def sigmoid(x) -> Tensor:
+    """1 / (1 + e^-x), without overflow."""
+    return _activation("sigmoid", x)
+
+
+def tanh(x) -> Tensor:
+    """Hyperbolic tangent."""
+    return _activation("tanh", x)
+
+
+def _along(name: str, x, axis: int) -> Tensor:
+    x = as_tensor(x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"{name}: there is no axis {axis} in a tensor of shape {x.shape}")
+    return _activation(name, x, axis=axis)
+
+
+def softmax(x, axis: int = -1) -> Tensor:
+    """Probabilities along ``axis``."""
+    return _along("softmax", x, axis)
+
+
+def log_softmax(x, axis: int = -1) -> Tensor:
+    """Logarithms of the softmax, computed without taking the logarithm of a small number."""
+    return _along("log_softmax", x, axis)

@@ -1,0 +1,266 @@
+"""Element-wise arithmetic. Shapes broadcast as in NumPy; the engine sums a gradient over broadcast axes."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..autograd import Function
+from ..tensor import Tensor, as_array
+from .registry import apply_op, register
+
+
+@register("add")
+class Add(Function):
+    """a + b"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return a + b
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, grad
+
+
+@register("sub")
+class Sub(Function):
+    """a - b"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        return a - b
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, -grad
+
+
+@register("mul")
+class Mul(Function):
+    """a * b"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return a * b
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        need_a, need_b = ctx.needs_input_grad
+        return grad * b if need_a else None, grad * a if need_b else None
+
+
+@register("div")
+class Div(Function):
+    """a / b"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        with np.errstate(divide="ignore", invalid="ignore"):  # 1/0 = inf and 0/0 = NaN, as in PyTorch
+            return a / b
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        need_a, need_b = ctx.needs_input_grad
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return grad / b if need_a else None, -grad * a / (b * b) if need_b else None
+
+
+@register("neg")
+class Neg(Function):
+    """-x"""
+
+    @staticmethod
+    def forward(ctx, x):
+        return -x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return -grad
+
+
+@register("pow")
+class Pow(Function):
+    """a ** b;  da = b a^(b-1),  db = a^b log a"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = a**b
+        ctx.save_for_backward(a, b, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b, y = ctx.saved
+        need_a, need_b = ctx.needs_input_grad
+        with np.errstate(divide="ignore", invalid="ignore"):
+            da = grad * np.where(b == 0, 0, b * a ** (b - 1)).astype(a.dtype) if need_a else None
+            db = grad * np.where((a == 0) & (b >= 0), 0, y * np.log(a)).astype(a.dtype) if need_b else None
+        return da, db
+
+
+@register("exp")
+class Exp(Function):
+    """e^x"""
+
+    @staticmethod
+    def forward(ctx, x):
+        with np.errstate(over="ignore"):
+            y = np.exp(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        return grad * y
+
+
+@register("log")
+class Log(Function):
+    """natural logarithm"""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        with np.errstate(divide="ignore", invalid="ignore"):  # log 0 = -inf, log -1 = NaN, as in PyTorch
+            return np.log(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return grad / x
+
+
+@register("sqrt")
+class Sqrt(Function):
+    """square root; dx = 1 / (2 y)"""
+
+    @staticmethod
+    def forward(ctx, x):
+        with np.errstate(invalid="ignore"):
+            y = np.sqrt(x)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (y,) = ctx.saved
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return grad / (2 * y)
+
+
+@register("abs")
+class Abs(Function):
+    """|x|; the slope at 0 is 0"""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return np.abs(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved
+        return grad * np.sign(x)
+
+
+@register("maximum")
+class Maximum(Function):
+    """the larger of a and b; where they are equal each gets half the gradient, as in PyTorch"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return np.maximum(a, b)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        half = np.where(a == b, 0.5, 0).astype(grad.dtype)
+        return grad * ((a > b) + half), grad * ((b > a) + half)
+
+
+@register("clip")
+class Clip(Function):
+    """min(max(x, low), high); the gradient passes where low <= x <= high"""
+
+    @staticmethod
+    def forward(ctx, x, low=None, high=None):
+        inside = np.ones(x.shape, bool)
+        if low is not None:
+            inside &= x >= low
+        if high is not None:
+            inside &= x <= high
+        ctx.save_for_backward(inside)
+        return np.clip(x, low, high)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (inside,) = ctx.saved
+        return grad * inside
+
+
+def add(a, b) -> Tensor:
+    return apply_op("add", a, b)
+
+
+def sub(a, b) -> Tensor:
+    return apply_op("sub", a, b)
+
+
+def mul(a, b) -> Tensor:
+    return apply_op("mul", a, b)
+
+
+def div(a, b) -> Tensor:
+    return apply_op("div", a, b)
+
+
+def neg(x) -> Tensor:
+    return apply_op("neg", x)
+
+
+def pow(a, b) -> Tensor:  # noqa: A001 - PyTorch's name
+    return apply_op("pow", a, b)
+
+
+def exp(x) -> Tensor:
+    return apply_op("exp", x)
+
+
+def log(x) -> Tensor:
+    return apply_op("log", x)
+
+
+def sqrt(x) -> Tensor:
+    return apply_op("sqrt", x)
+
+
+def abs(x) -> Tensor:  # noqa: A001 - PyTorch's name
+    return apply_op("abs", x)
+
+
+def maximum(a, b) -> Tensor:
+    return apply_op("maximum", a, b)
+
+
+def minimum(a, b) -> Tensor:
+    return -maximum(neg(a), neg(b))
+
+
+def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
+    return apply_op("clip", x, low=low, high=high)
+
+
+def compare(operator):
+    """A comparison as a method: element-wise, a boolean tensor without history."""
+
+    def method(a, b):
+        return Tensor(np.asarray(operator(as_array(a), as_array(b))))
+
+    return method

@@ -1,0 +1,76 @@
+"""Bring options into normal form, and say clearly what is wrong with them."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import ArgumentError, DtypeError, ShapeError
+from ..tensor import Tensor
+
+
+def computable(op: str, *tensors: Tensor | None) -> None:
+    """Kernels compute in float32 and float64."""
+    for t in tensors:
+        if t is not None and t.dtype not in (np.float32, np.float64):
+            raise DtypeError(f"{op} computes in float32 or float64, got {t.dtype}: convert with x.to('float32')")
+
+
+def images(op: str, x: Tensor) -> None:
+    """(N, C, H, W), in a dtype that kernels compute in."""
+    if x.ndim != 4:
+        hint = {3: "; add the batch axis with x.unsqueeze(0)", 2: "; give it its axes with x.reshape(n, c, h, w)"}
+        raise ShapeError(f"{op} takes images (N, C, H, W), got shape {x.shape}{hint.get(x.ndim, '')}")
+    computable(op, x)
+
+
+def pair(op: str, name: str, value, least: int = 1) -> tuple[int, int]:
+    """An int, or one for rows and one for columns, as a pair of ints >= ``least``."""
+    values = (value, value) if isinstance(value, (int, np.integer)) else value
+    good = isinstance(values, (tuple, list)) and len(values) == 2
+    if not good or any(not isinstance(v, (int, np.integer)) or isinstance(v, bool) or v < least for v in values):
+        raise ArgumentError(f"{op}: {name} must be a whole number >= {least}, or a pair of them, got {value!r}")
+    return int(values[0]), int(values[1])
+
+
+def sides(op: str, padding, kernel_size: tuple, stride: tuple, dilation: tuple) -> tuple[int, int, int, int]:
+    """Padding as (top, bottom, left, right), from an int, (rows, columns), all four, ``"valid"`` or ``"same"``."""
+    if padding == "valid":
+        return (0, 0, 0, 0)
+    if padding == "same":
+        if stride != (1, 1):
+            raise ArgumentError(f"{op}: padding='same' keeps the size with stride 1 only, got stride={stride}")
+        total = [d * (k - 1) for d, k in zip(dilation, kernel_size)]  # an odd total puts the larger half last
+        return (total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2)
+    values = (padding,) * 4 if isinstance(padding, (int, np.integer)) else padding
+    if isinstance(values, (tuple, list)) and len(values) == 2:
+        values = (values[0], values[0], values[1], values[1])
+    good = isinstance(values, (tuple, list)) and len(values) == 4
+    if not good or any(not isinstance(v, (int, np.integer)) or v < 0 for v in values):
+        raise ArgumentError(
+            f"{op}: padding must be a whole number >= 0, (rows, columns), (top, bottom, left, right), 'same' or 'valid'; "
+            f"got {padding!r}"
+        )
+    return tuple(int(v) for v in values)
+
+
+def output_size(op: str, x: Tensor, kernel_size, stride, padding, dilation, ceil_mode: bool = False) -> tuple[int, int]:
+    """(OH, OW) = floor((H + padding - dilation (K-1) - 1) / stride) + 1; a kernel that does not fit is an error.
+
+    ``ceil_mode`` rounds up, but never starts a window in the padding at the far end (PyTorch's rule).
+    """
+    result = []
+    for size, k, s, before, after, d, axis in zip(
+        x.shape[2:], kernel_size, stride, padding[::2], padding[1::2], dilation, ("high", "wide"), strict=True
+    ):
+        span = d * (k - 1) + 1
+        room = size + before + after - span
+        if room < 0:
+            dilated = f" (spread to {span} by dilation {d})" if d > 1 else ""
+            raise ShapeError(
+                f"{op}: a kernel {k} {axis}{dilated} does not fit an image {size} {axis} with padding {before} + {after}; "
+                f"the image must be at least {span - before - after} {axis}: input shape {x.shape}"
+            )
+        n = (-(-room // s) if ceil_mode else room // s) + 1
+        if ceil_mode and (n - 1) * s >= size + before:
+            n -= 1
+        result.append(n)
+    return tuple(result)

@@ -1,0 +1,89 @@
+"""2-d convolution. The arithmetic stands in ``kernels/plain/conv.py``; here is what autograd needs to know about it."""
+from __future__ import annotations
+
+from .. import kernels
+from ..autograd import Function
+from ..errors import ArgumentError, ShapeError
+from ..tensor import Tensor, as_tensor
+from . import checks
+from .registry import apply_op, register
+
+ALGORITHMS = ("auto", "im2col")
+
+
+@register("conv2d")
+class Conv2d(Function):
+    """y[n, o, oh, ow] = b[o] + sum over c, kh, kw of  w[o, c, kh, kw] x[n, c, oh s + kh d - p, ow s + kw d - p]
+
+    y is linear in x, in w and in b, so each gradient is the same sum read from another side:
+    dx gathers w times dy over the outputs that saw the pixel; dw sums x times dy over batch and pixels; db sums dy.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
+        ctx.save_for_backward(x, weight)  # x (N, C, H, W), weight (O, C/G, KH, KW)
+        ctx.geometry = (stride, padding, dilation, groups)
+        return kernels.conv2d(x, weight, bias, *ctx.geometry)  # (N, O, OH, OW)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved
+        need_x, need_weight, need_bias = ctx.needs_input_grad
+        dx = kernels.conv2d_input_grad(grad, weight, x.shape[2:], *ctx.geometry) if need_x else None
+        dweight = kernels.conv2d_weight_grad(grad, x, weight.shape[2:], *ctx.geometry) if need_weight else None
+        dbias = kernels.channel_sum(grad) if need_bias else None
+        return dx, dweight, dbias
+
+
+def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 1, algorithm: str = "auto") -> Tensor:
+    """Convolve images with learned filters (cross-correlation, as in every CNN paper).
+
+    Parameters
+    ----------
+    x : Tensor, (N, C, H, W)
+    weight : Tensor, (O, C / groups, KH, KW)
+    bias : Tensor, (O,), optional
+    stride, dilation : int or (rows, columns)
+    padding : int, (rows, columns), (top, bottom, left, right), ``"valid"`` or ``"same"``
+        Rows and columns of zeros around the image.
+    groups : int
+        Group g of the outputs sees only group g of the inputs (AlexNet's two towers; ``groups=C`` is depthwise).
+    algorithm : {"auto", "im2col"}
+        How the CPU room computes it.
+
+    Returns
+    -------
+    Tensor, (N, O, OH, OW)
+        OH = floor((H + top + bottom - dilation (KH - 1) - 1) / stride) + 1, OW likewise.
+
+    Raises
+    ------
+    ShapeError
+        If channels, groups or sizes do not fit; the message gives both numbers.
+    ArgumentError
+        If an option has a senseless value.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    checks.images("conv2d", x)
+    checks.computable("conv2d", weight)
+    if weight.ndim != 4:
+        raise ShapeError(f"conv2d: the weight must be (O, C/groups, KH, KW), got shape {weight.shape}")
+    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
+        raise ShapeError(
+            f"conv2d: groups={groups} must divide the {x.shape[1]} input channels and the {weight.shape[0]} output channels"
+        )
+    if x.shape[1] != weight.shape[1] * groups:
+        raise ShapeError(
+            f"conv2d: the input has {x.shape[1]} channels (shape {x.shape}), but the weight {weight.shape} with "
+            f"groups={groups} takes {weight.shape[1] * groups}"
+        )
+    if bias is not None and as_tensor(bias).shape != (weight.shape[0],):
+        raise ShapeError(f"conv2d: the bias must have shape ({weight.shape[0]},), got {as_tensor(bias).shape}")
+    if algorithm not in ALGORITHMS:
+        raise ArgumentError(f"conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+    kernel_size = weight.shape[2:]
+    stride, dilation = checks.pair("conv2d", "stride", stride), checks.pair("conv2d", "dilation", dilation)
+    padding = checks.sides("conv2d", padding, kernel_size, stride, dilation)
+    checks.output_size("conv2d", x, kernel_size, stride, padding, dilation)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "algorithm": algorithm}
+    return apply_op("conv2d", x, weight, bias, **options)

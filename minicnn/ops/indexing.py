@@ -1,0 +1,53 @@
+"""x[...]: basic indexing (slices, integers) and advanced indexing (integer and boolean arrays)."""
+from __future__ import annotations
+
+import numpy as np
+
+from ..autograd import Function
+from ..errors import ShapeError
+from ..kernels.layout import channels_last_full
+from ..tensor import Tensor
+from .registry import apply_op, register
+
+
+@register("getitem")
+class GetItem(Function):
+    """y = x[index]; an element picked several times sums its gradients."""
+
+    @staticmethod
+    def forward(ctx, x, index):
+        ctx.shape, ctx.index = x.shape, index
+        return x[index]
+
+    @staticmethod
+    def backward(ctx, grad):
+        dx = channels_last_full(ctx.shape, 0, grad.dtype)
+        if _is_basic(ctx.index):
+            dx[ctx.index] = grad  # slices pick each element at most once
+        else:
+            np.add.at(dx, ctx.index, grad)
+        return dx
+
+
+def _is_basic(index) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or isinstance(p, (int, np.integer, slice)) for p in parts)
+
+
+def _plain(index):
+    """An index with every tensor in it replaced by its array."""
+    if isinstance(index, tuple):
+        return tuple(_plain(p) for p in index)
+    return index.data if isinstance(index, Tensor) else index
+
+
+def getitem(x: Tensor, index) -> Tensor:
+    index = _plain(index)
+    try:
+        return apply_op("getitem", x, index=index)
+    except IndexError as error:
+        raise IndexingError(f"{error} (the tensor has shape {x.shape})") from None
+
+
+class IndexingError(ShapeError, IndexError):
+    """An index that the shape does not have; also an IndexError, so that iteration stops where Python expects it."""

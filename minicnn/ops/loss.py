@@ -1,0 +1,102 @@
+"""Losses: cross-entropy on logits, mean squared error."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels
+from ..autograd import Function
+from ..errors import ArgumentError, LabelError, ShapeError
+from ..tensor import Tensor, as_array, as_tensor
+from . import checks
+from .registry import apply_op, register
+
+
+@register("cross_entropy")
+class CrossEntropy(Function):
+    """loss = mean over the batch of  - sum_k t[k] log softmax(z)[k],   t = (1-s) onehot(label) + s / K
+
+    dz = (softmax(z) - t) / N: what the network said minus what it should have said.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, labels, label_smoothing):
+        losses, probabilities = kernels.softmax_cross_entropy(logits, labels, label_smoothing)  # (N,), (N, K)
+        ctx.save_for_backward(probabilities, labels)
+        ctx.label_smoothing = label_smoothing
+        return losses.mean(dtype=np.float64).astype(logits.dtype)  # ()
+
+    @staticmethod
+    def backward(ctx, grad):
+        probabilities, labels = ctx.saved
+        n = len(labels)
+        each = np.full(n, grad / n, grad.dtype)  # (N,)
+        return kernels.softmax_cross_entropy_backward(each, probabilities, labels, ctx.label_smoothing), None
+
+
+@register("mse_loss")
+class MSELoss(Function):
+    """loss = mean of (x - target)^2"""
+
+    @staticmethod
+    def forward(ctx, x, target):
+        difference = x - target
+        ctx.save_for_backward(difference)
+        return np.square(difference).mean(dtype=np.float64).astype(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (difference,) = ctx.saved
+        dx = difference * (2 / difference.size * grad)
+        return dx, -dx
+
+
+def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
+    """The loss of classification: how surprised the softmax of ``logits`` is by the ``labels``, averaged over the batch.
+
+    Each row's own maximum is subtracted first, so logits of any size are safe.
+
+    Parameters
+    ----------
+    logits : Tensor, (N, K)
+        Scores before any softmax.
+    labels : integers, (N,)
+        The right class of each row, 0 to K-1.
+    label_smoothing : float
+        Share s of the target that is spread evenly over all K classes (Szegedy et al. 2016, section 7).
+
+    Raises
+    ------
+    LabelError
+        If a label is not a class, or labels are not whole numbers.
+    ShapeError
+        If there is not one label per row, or the batch is empty.
+    """
+    logits, labels = as_tensor(logits), as_array(labels)
+    checks.computable("cross_entropy", logits)
+    if logits.ndim != 2:
+        raise ShapeError(f"cross_entropy takes logits (N, classes), got shape {logits.shape}")
+    n, classes = logits.shape
+    if n == 0:
+        raise ShapeError("cross_entropy: the batch is empty; its mean loss is not defined")
+    if labels.shape != (n,):
+        hint = "; one-hot rows: pass labels.argmax(1)" if labels.shape == (n, classes) else ""
+        raise ShapeError(f"cross_entropy: logits {logits.shape} want labels ({n},), got shape {labels.shape}{hint}")
+    if labels.dtype.kind not in "iu" and not np.array_equal(labels, np.floor(labels)):
+        raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels.dtype} with fractions")
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise LabelError(
+            f"cross_entropy: label {labels[wrong[0]]} of sample {wrong[0]} is no class; {classes} logits allow 0 to {classes - 1}"
+        )
+    if not 0 <= label_smoothing <= 1:
+        raise ArgumentError(f"cross_entropy: label_smoothing is a share, 0 to 1, got {label_smoothing!r}")
+    return apply_op("cross_entropy", logits, labels.astype(np.int64), label_smoothing=float(label_smoothing))
+
+
+def mse_loss(x, target) -> Tensor:
+    """Mean squared error of two tensors of one shape."""
+    x = as_tensor(x)
+    target = as_tensor(target)
+    if x.shape != target.shape:
+        raise ShapeError(f"mse_loss: shapes must be equal, got {x.shape} and {target.shape}")
+    return apply_op("mse_loss", x, target)

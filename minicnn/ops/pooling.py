@@ -1,0 +1,129 @@
+"""Max, average and adaptive average pooling."""
+from __future__ import annotations
+
+from .. import kernels
+from ..autograd import Function
+from ..errors import ArgumentError
+from ..tensor import Tensor, as_tensor
+from . import checks
+from .registry import apply_op, register
+
+
+def _output_size(x, kernel_size, stride, padding, dilation, ceil_mode):
+    return checks.output_size("pooling", Tensor(x), kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@register("max_pool2d")
+class MaxPool2d(Function):
+    """y = the largest x in each window; the gradient goes to that pixel alone (the first one, if several are equal)."""
+
+    @staticmethod
+    def forward(ctx, x, kernel_size, stride, padding, dilation, ceil_mode):
+        ctx.input_size, ctx.geometry = x.shape[2:], (kernel_size, stride, padding, dilation)
+        out_size = _output_size(x, *ctx.geometry, ceil_mode)
+        y, index = kernels.max_pool2d(x, *ctx.geometry, out_size)  # both (N, C, OH, OW); index = kh*KW + kw
+        ctx.save_for_backward(index)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        (index,) = ctx.saved
+        return kernels.max_pool2d_backward(grad, index, ctx.input_size, *ctx.geometry)  # (N, C, H, W)
+
+
+@register("avg_pool2d")
+class AvgPool2d(Function):
+    """y = the mean of each window; every pixel gets 1/area of the gradient of each window it lies in."""
+
+    @staticmethod
+    def forward(ctx, x, kernel_size, stride, padding, ceil_mode, count_include_pad):
+        ctx.input_size, ctx.geometry, ctx.include = x.shape[2:], (kernel_size, stride, padding), count_include_pad
+        out_size = _output_size(x, *ctx.geometry, (1, 1), ceil_mode)
+        return kernels.avg_pool2d(x, *ctx.geometry, out_size, count_include_pad)  # (N, C, OH, OW)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return kernels.avg_pool2d_backward(grad, ctx.input_size, *ctx.geometry, ctx.include)  # (N, C, H, W)
+
+
+@register("adaptive_avg_pool2d")
+class AdaptiveAvgPool2d(Function):
+    """y = means over OH x OW windows that tile the image whatever its size; (1, 1) is global average pooling."""
+
+    @staticmethod
+    def forward(ctx, x, output_size):
+        ctx.input_size = x.shape[2:]
+        return kernels.adaptive_avg_pool2d(x, output_size)  # (N, C, OH, OW)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return kernels.adaptive_avg_pool2d_backward(grad, ctx.input_size)  # (N, C, H, W)
+
+
+def _window(op: str, x: Tensor, kernel_size, stride, padding, dilation) -> dict:
+    """The four options in normal form. Padding wider than half a window could hold a window without a single pixel."""
+    checks.images(op, x)
+    kernel_size = checks.pair(op, "kernel_size", kernel_size)
+    stride = kernel_size if stride is None else checks.pair(op, "stride", stride)
+    dilation = checks.pair(op, "dilation", dilation)
+    padding = checks.sides(op, padding, kernel_size, stride, dilation)
+    for k, d, before, after in zip(kernel_size, dilation, padding[::2], padding[1::2], strict=True):
+        if 2 * max(before, after) > d * (k - 1) + 1:
+            raise ArgumentError(f"{op}: padding {max(before, after)} is more than half of the window {d * (k - 1) + 1}")
+    return {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+
+
+def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False) -> Tensor:
+    """The largest value of each window, channel by channel.
+
+    Padding is -inf: an image of -1 stays -1 at its border. The first maximum (row by row) wins ties; NaN wins over all.
+
+    Parameters
+    ----------
+    x : Tensor, (N, C, H, W)
+    kernel_size, dilation : int or (rows, columns)
+    stride : int or (rows, columns), optional
+        ``kernel_size`` if left out. Smaller than the window: overlapping pooling (AlexNet, section 3.4).
+    padding : int, (rows, columns) or (top, bottom, left, right)
+        At most half of the window.
+    ceil_mode : bool
+        Round the output size up (Caffe's rule; GoogLeNet and ZFNet need it), without windows that start in the padding.
+
+    Returns
+    -------
+    Tensor, (N, C, OH, OW)
+
+    Raises
+    ------
+    ShapeError, ArgumentError
+        If the window does not fit, or an option makes no sense.
+    """
+    x = as_tensor(x)
+    options = _window("max_pool2d", x, kernel_size, stride, padding, dilation)
+    checks.output_size("max_pool2d", x, *options.values(), ceil_mode)
+    return apply_op("max_pool2d", x, **options, ceil_mode=bool(ceil_mode))
+
+
+def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+    """The mean of each window, channel by channel.
+
+    ``count_include_pad`` counts the padding as zeros; without it a window at the border is divided by the pixels it has.
+    Other parameters, results and errors as :func:`max_pool2d`.
+    """
+    x = as_tensor(x)
+    options = _window("avg_pool2d", x, kernel_size, stride, padding, 1)
+    checks.output_size("avg_pool2d", x, *options.values(), ceil_mode)
+    del options["dilation"]
+    return apply_op("avg_pool2d", x, **options, ceil_mode=bool(ceil_mode), count_include_pad=bool(count_include_pad))
+
+
+def adaptive_avg_pool2d(x, output_size) -> Tensor:
+    """Means over windows that tile the image into ``output_size`` (an int or (rows, columns); None keeps an axis).
+
+    Window o of OH covers rows floor(o H / OH) to ceil((o+1) H / OH), as in PyTorch.
+    """
+    x = as_tensor(x)
+    checks.images("adaptive_avg_pool2d", x)
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    wanted = tuple(n if w is None else w for w, n in zip(wanted, x.shape[2:]))
+    return apply_op("adaptive_avg_pool2d", x, output_size=checks.pair("adaptive_avg_pool2d", "output_size", wanted))

@@ -1,0 +1,236 @@
+"""Operations that move numbers without changing them: reshape, transpose, cat, stack, split, pad, shuffle, cast."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..autograd import Function
+from ..errors import ArgumentError, DtypeError, ShapeError
+from ..kernels.layout import channels_last_full
+from ..tensor import FLOATS, Tensor, as_tensor
+from .registry import apply_op, register
+
+
+@register("reshape")
+class Reshape(Function):
+    """The same elements, in logical (row-major) order, in another shape."""
+
+    @staticmethod
+    def forward(ctx, x, shape):
+        ctx.shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.reshape(ctx.shape)
+
+
+@register("transpose")
+class Transpose(Function):
+    """Axes in another order."""
+
+    @staticmethod
+    def forward(ctx, x, axes):
+        ctx.axes = axes
+        return x.transpose(axes)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.transpose(np.argsort(ctx.axes))
+
+
+@register("cat")
+class Cat(Function):
+    """Several tensors one after another along an axis."""
+
+    @staticmethod
+    def forward(ctx, *xs, axis):
+        ctx.axis, ctx.ends = axis, np.cumsum([x.shape[axis] for x in xs])[:-1]
+        if xs[0].ndim == 4 and axis == 1:  # keep channels side by side in memory
+            return np.concatenate([x.transpose(0, 2, 3, 1) for x in xs], axis=3).transpose(0, 3, 1, 2)
+        return np.concatenate(xs, axis=axis)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return tuple(np.split(grad, ctx.ends, axis=ctx.axis))
+
+
+@register("pad")
+class Pad(Function):
+    """A constant border."""
+
+    @staticmethod
+    def forward(ctx, x, widths, value):
+        ctx.inside = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
+        shape = [before + n + after for (before, after), n in zip(widths, x.shape)]
+        y = channels_last_full(shape, value, x.dtype)
+        y[ctx.inside] = x
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad[ctx.inside]
+
+
+@register("cast")
+class Cast(Function):
+    """Another floating dtype."""
+
+    changes_dtype = True
+
+    @staticmethod
+    def forward(ctx, x, dtype):
+        ctx.dtype = x.dtype
+        return x.astype(dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.astype(ctx.dtype)
+
+
+@register("channel_shuffle")
+class ChannelShuffle(Function):
+    """Channel i*(C/g) + j moves to j*g + i: a transpose of (g, C/g) (Zhang et al. 2018, ShuffleNet, section 3.1)."""
+
+    @staticmethod
+    def shuffle(x, rows):
+        n, c, h, w = x.shape
+        pixels = x.transpose(0, 2, 3, 1).reshape(n, h, w, rows, c // rows)  # (N, H, W, g, C/g)
+        return pixels.swapaxes(3, 4).reshape(n, h, w, c).transpose(0, 3, 1, 2)  # (N, C, H, W)
+
+    @staticmethod
+    def forward(ctx, x, groups):
+        ctx.groups = groups
+        return ChannelShuffle.shuffle(x, groups)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return ChannelShuffle.shuffle(grad, grad.shape[1] // ctx.groups)  # shuffling by C/g undoes shuffling by g
+
+
+def reshape(x, *shape) -> Tensor:
+    """``reshape(x, 2, -1)`` or ``reshape(x, (2, -1))``; one -1 is worked out."""
+    x = as_tensor(x)
+    shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    known = int(np.prod([n for n in shape if n != -1], dtype=int))
+    fits = shape.count(-1) <= 1 and (x.size % known == 0 if -1 in shape and known else known == x.size)
+    if not fits or any(n < -1 for n in shape):
+        raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}")
+    return apply_op("reshape", x, shape=shape)
+
+
+def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout."""
+    x = as_tensor(x)
+    start, end = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    if start > end:
+        raise ShapeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} in shape {x.shape}")
+    return reshape(x, (*x.shape[:start], int(np.prod(x.shape[start : end + 1], dtype=int)), *x.shape[end + 1 :]))
+
+
+def transpose(x, *axes) -> Tensor:
+    """``transpose(x)`` reverses the axes, ``transpose(x, 0, 2, 3, 1)`` orders all of them, ``transpose(x, 1, 2)`` swaps two."""
+    x = as_tensor(x)
+    axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    if not axes:
+        axes = tuple(reversed(range(x.ndim)))
+    if any(not -x.ndim <= a < x.ndim for a in axes):
+        raise ShapeError(f"transpose: axes {axes} do not exist in shape {x.shape}")
+    axes = tuple(a % x.ndim for a in axes)
+    if len(axes) == 2 and x.ndim != 2:
+        order = list(range(x.ndim))
+        order[axes[0]], order[axes[1]] = axes[1], axes[0]
+        axes = tuple(order)
+    if sorted(axes) != list(range(x.ndim)):
+        raise ShapeError(f"transpose: axes {axes} must name each of the {x.ndim} axes of shape {x.shape} once")
+    return apply_op("transpose", x, axes=axes)
+
+
+def squeeze(x, axis: int | None = None) -> Tensor:
+    """Drop axes of length 1: all of them, or one."""
+    x = as_tensor(x)
+    if axis is not None and x.shape[axis] != 1:
+        raise ShapeError(f"squeeze: axis {axis} of shape {x.shape} is not of length 1")
+    gone = range(x.ndim) if axis is None else (axis % x.ndim,)
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
+
+
+def unsqueeze(x, axis: int) -> Tensor:
+    """A new axis of length 1 at ``axis``."""
+    x = as_tensor(x)
+    axis %= x.ndim + 1
+    return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
+
+
+def cat(tensors: Sequence, axis: int = 0) -> Tensor:
+    """Join tensors along an axis; all other axes must agree."""
+    tensors = [as_tensor(t) for t in tensors]
+    if not tensors:
+        raise ShapeError("cat: there is nothing to join")
+    first = tensors[0].shape
+    if not -len(first) <= axis < len(first):
+        raise ShapeError(f"cat: there is no axis {axis} in shape {first}")
+    axis %= len(first)
+    for t in tensors[1:]:
+        if len(t.shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(t.shape, first)) if i != axis):
+            raise ShapeError(f"cat: shapes {first} and {t.shape} must agree on every axis but axis {axis}")
+    return apply_op("cat", *tensors, axis=axis)
+
+
+def stack(tensors: Sequence, axis: int = 0) -> Tensor:
+    """Join tensors of one shape along a new axis."""
+    tensors = [as_tensor(t) for t in tensors]
+    if len({t.shape for t in tensors}) != 1:
+        raise ShapeError(f"stack: the shapes must be equal, got {sorted({t.shape for t in tensors})}")
+    return cat([unsqueeze(t, axis) for t in tensors], axis)
+
+
+def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn."""
+    x = as_tensor(x)
+    axis %= x.ndim
+    length = x.shape[axis]
+    if isinstance(sizes, (int, np.integer)):
+        if sizes < 1:
+            raise ArgumentError(f"split: a piece must have at least 1 element, got {sizes}")
+        sizes = [min(sizes, length - start) for start in range(0, length, sizes)]
+    if sum(sizes) != length:
+        raise ShapeError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, but axis {axis} of {x.shape} has {length}")
+    ends = np.cumsum(sizes)
+    return tuple(x[(slice(None),) * axis + (slice(int(e - n), int(e)),)] for e, n in zip(ends, sizes))
+
+
+def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
+    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; negative widths are refused."""
+    x = as_tensor(x)
+    if len(padding) % 2 or len(padding) > 2 * x.ndim or any(p < 0 for p in padding):
+        raise ArgumentError(
+            f"pad: widths come in pairs >= 0 for the last axes, (left, right, top, bottom); got {tuple(padding)} for shape {x.shape}"
+        )
+    pairs = [(int(padding[i]), int(padding[i + 1])) for i in range(0, len(padding), 2)][::-1]
+    return apply_op("pad", x, widths=[(0, 0)] * (x.ndim - len(pairs)) + pairs, value=value)
+
+
+def channel_shuffle(x, groups: int) -> Tensor:
+    """Mix the channels of ``groups`` groups (ShuffleNet); (N, C, H, W) with C divisible by ``groups``."""
+    x = as_tensor(x)
+    if x.ndim != 4:
+        raise ShapeError(f"channel_shuffle takes images (N, C, H, W), got shape {x.shape}")
+    if groups < 1 or x.shape[1] % groups:
+        raise ShapeError(f"channel_shuffle: {x.shape[1]} channels do not divide into {groups} groups")
+    return apply_op("channel_shuffle", x, groups=groups)
+
+
+def cast(x, dtype) -> Tensor:
+    """The tensor in another dtype; differentiable between floating dtypes."""
+    x = as_tensor(x)
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(f"to({dtype!r}): neither a device ('cpu') nor a dtype ('float32', 'float64')") from None
+    if dtype == x.dtype:
+        return x
+    if x.requires_grad and dtype not in FLOATS:
+        raise DtypeError(f"a tensor that requires a gradient cannot become {dtype}; detach() it first")
+    return apply_op("cast", x, dtype=dtype)

@@ -1,0 +1,33 @@
+"""Stochastic gradient descent."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import kernels
+from ..errors import ArgumentError
+from .optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """v <- momentum v + grad + weight_decay p;   p <- p - lr v   (PyTorch's form; ``nesterov`` looks one step ahead).
+
+    Parameters
+    ----------
+    params : iterable of Parameter or of dicts
+    lr : float
+        Learning rate.
+    momentum, weight_decay : float
+    nesterov : bool
+        Needs momentum (Sutskever et al. 2013).
+    """
+
+    def __init__(self, params, lr: float, momentum: float = 0, weight_decay: float = 0, nesterov: bool = False) -> None:
+        if nesterov and not momentum:
+            raise ArgumentError("SGD: nesterov needs a momentum > 0")
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
+
+    def update(self, parameter, state, group) -> None:
+        if group["momentum"] and "velocity" not in state:
+            state["velocity"] = np.zeros_like(parameter.data)
+        options = (group["lr"], group["momentum"], group["weight_decay"], group["nesterov"])
+        kernels.sgd_update(parameter.data, parameter.grad, state.get("velocity"), *options)

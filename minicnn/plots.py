@@ -1,0 +1,51 @@
+"""Pictures. Every function returns a matplotlib Figure and, given a path, writes it too; no window is opened."""
+from __future__ import annotations
+
+import os
+import pathlib
+
+from .files import replacing
+
+
+def new_figure(width: float, height: float):
+    """A Figure that belongs to no window system (pyplot would keep it, and might need a display)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure((width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish(figure, path: str | os.PathLike | None):
+    """Write the figure if a path is given, whole or not at all; return it."""
+    if path is not None:
+        with replacing(pathlib.Path(path)) as temporary:
+            figure.savefig(temporary, dpi=120)
+    return figure
+
+
+def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str = ""):
+    """Loss and accuracy over the epochs, training and validation.
+
+    Parameters
+    ----------
+    rows : list of dict
+        What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss, val_accuracy.
+    """
+    figure = new_figure(9, 3.5)
+    epochs = [int(r["epoch"]) for r in rows]
+    for axes, what, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("", " (%)")):
+        for split, colour in (("train", "tab:blue"), ("val", "tab:orange")):
+            values = [r.get(f"{split}_{what}") for r in rows]
+            if any(v not in (None, "") for v in values):
+                scale = 100 if what == "accuracy" else 1
+                points = [(e, scale * float(v)) for e, v in zip(epochs, values) if v not in (None, "")]
+                axes.plot(*zip(*points), color=colour, label={"train": "training", "val": "validation"}[split], marker=".")
+        axes.set(xlabel="epoch", ylabel=what + unit)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    if title:
+        figure.suptitle(title)
+    return finish(figure, path)

@@ -1,0 +1,129 @@
+"""The lecture's per-layer table: output shape, memory, parameters, multiply-adds."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .autograd import no_grad
+from .errors import MinicnnError, ShapeError
+from .nn import Conv2d, Linear, Module
+from .tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer. ``memory`` is 4 bytes per output element, batch 1; ``macs`` counts a multiply-add as one."""
+
+    name: str
+    layer: str
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What :func:`summary` found: ``rows``, and their sums. Prints as a table."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def total_params(self) -> int:
+        return sum(r.params for r in self.rows)
+
+    @property
+    def total_macs(self) -> int:
+        return sum(r.macs for r in self.rows)
+
+    @property
+    def total_memory(self) -> int:
+        """Bytes of all layers' outputs, batch 1."""
+        return sum(r.memory for r in self.rows)
+
+    def __str__(self) -> str:
+        cells = [("layer", "kind", "output", "params", "MACs", "memory KiB")]
+        for r in self.rows:
+            shape = "x".join(map(str, r.output_shape))
+            cells.append((r.name, r.layer, shape, f"{r.params:,}", f"{r.macs:,}", f"{r.memory / 1024:,.1f}"))
+        total = ("total", "", "", f"{self.total_params:,}", f"{self.total_macs:,}", f"{self.total_memory / 1024:,.1f}")
+        widths = [max(len(row[i]) for row in [*cells, total]) for i in range(6)]
+        lines = [
+            "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
+            for row in [*cells, total]
+        ]
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def _macs(layer: Module, output_shape: tuple) -> int:
+    """Output elements times what each of them sums over; biases, norms and activations are not counted."""
+    if isinstance(layer, Conv2d):
+        return int(np.prod(output_shape)) * int(np.prod(layer.weight.shape[1:]))
+    if isinstance(layer, Linear):
+        return int(np.prod(output_shape)) * layer.in_features
+    return 0
+
+
+def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), show: bool = True) -> Summary:
+    """Run one blank image through the model and table every layer that computes something.
+
+    Parameters
+    ----------
+    model : Module
+    input_size : (C, H, W)
+    show : bool
+        Print the table.
+
+    Returns
+    -------
+    Summary
+        ``.rows`` (name, layer, output_shape, params, macs, memory), ``.total_params``, ``.total_macs``, ``.total_memory``.
+        Layers called twice (shared) appear twice, their parameters once.
+
+    Raises
+    ------
+    ShapeError
+        If the model does not take images of that size; the message names the layer.
+    """
+    if len(input_size) != 3:
+        raise ShapeError(f"summary: input_size must be (channels, height, width), got {input_size}")
+    rows: list[Row] = []
+    counted: set[int] = set()
+
+    def note(name: str):
+        def hook(layer: Module, inputs: tuple, output: Tensor) -> None:
+            own = [p for p in layer._parameters.values() if p is not None and id(p) not in counted]
+            counted.update(map(id, own))
+            shape = output.shape[1:]
+            memory = 4 * int(np.prod(shape))
+            rows.append(Row(name, type(layer).__name__, shape, sum(p.size for p in own), _macs(layer, shape), memory))
+
+        return hook
+
+    leaves = [(name, m) for name, m in model.named_modules() if not any(True for _ in m.children()) and _computes(m)]
+    handles = [m.register_forward_hook(note(name or type(model).__name__)) for name, m in leaves]
+    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    training = [(m, m.training) for m in model.modules()]
+    try:
+        with no_grad():
+            model.eval()(Tensor(np.zeros((1, *input_size), dtype)))
+    except MinicnnError as error:
+        error.args = (f"{error.args[0]} (summary with input_size={tuple(input_size)})",)
+        raise
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training:
+            object.__setattr__(module, "training", mode)
+    result = Summary(tuple(rows))
+    if show:
+        print(result)
+    return result
+
+
+def _computes(layer: Module) -> bool:
+    from .nn import Dropout, Identity
+
+    return not isinstance(layer, (Dropout, Identity))

@@ -1,0 +1,235 @@
+"""Tensor: an array, its gradient, and the Function that made it.
+
+``.data`` and ``.grad`` are plain NumPy arrays. A 4-d array has the logical shape (N, C, H, W); the framework's own
+results lie channels-last in memory (see ``kernels/layout.py``), which changes no number and no index.
+
+The operators (``+``, ``@``, ``x[...]``, ``.sum()`` ...) are given to this class by ``minicnn/ops/methods.py``.
+"""
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from .device import check_device
+from .errors import DtypeError, GraphError, ShapeError
+
+FLOATS = (np.float16, np.float32, np.float64)
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+    grad : numpy.ndarray or None
+        Same shape and dtype as ``data``; filled by :meth:`backward` for leaves with ``requires_grad``.
+    requires_grad : bool
+    node : Context or None
+        What the Function that made this tensor kept; None for a leaf.
+    """
+
+    __slots__ = ("data", "grad", "requires_grad", "node", "__weakref__")
+    __array_ufunc__ = None  # so that ndarray + Tensor comes to Tensor.__radd__
+
+    def __init__(self, data: np.ndarray, requires_grad: bool = False) -> None:
+        if requires_grad and data.dtype not in FLOATS:
+            raise DtypeError(f"only floating tensors have gradients; this one is {data.dtype}: pass dtype='float32'")
+        self.data = data
+        self.grad: np.ndarray | None = None
+        self.requires_grad = requires_grad
+        self.node = None
+
+    # What it is ------------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements (NumPy's meaning)."""
+        return self.data.size
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for what was made by hand; gradients of backward end up in leaves."""
+        return self.node is None
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor without axes has no length")
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", prefix="tensor(")
+        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        if self.node is not None:
+            return f"tensor({text}{dtype}, made by {self.node.function.__name__})"
+        return f"tensor({text}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+    # Leaving the framework --------------------------------------------------------------------------------------
+    def numpy(self) -> np.ndarray:
+        """The array itself, not a copy."""
+        return self.data
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def item(self) -> float:
+        """The one element, as a Python number. Raises ShapeError if there are more."""
+        if self.size != 1:
+            raise ShapeError(f"item() takes a tensor of one element; this one has shape {self.shape}")
+        return self.data.item()
+
+    def tolist(self) -> list:
+        return self.data.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def detach(self) -> Tensor:
+        """The same array without its history."""
+        return Tensor(self.data)
+
+    # Gradients ---------------------------------------------------------------------------------------------------
+    def backward(self, grad=None, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Walk the graph from here and add d(self)/d(leaf) into every leaf's ``.grad``.
+
+        Parameters
+        ----------
+        grad : array_like, optional
+            The gradient of the final result by this tensor, same shape; may be left out for one element (then 1).
+        retain_graph : bool
+            Keep what the walk needs, so that it can be repeated.
+
+        Raises
+        ------
+        GraphError
+            If nothing here requires a gradient, the graph was used up by an earlier backward, ``grad`` is missing for a
+            tensor of several elements, or ``create_graph`` is asked for (there are no second derivatives here).
+        """
+        from .autograd import run_backward
+
+        run_backward(self, grad, retain_graph, create_graph)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad`` of a leaf; returns the tensor."""
+        if self.node is not None:
+            raise GraphError("requires_grad can be set on leaves only; detach() gives a leaf with the same array")
+        if requires_grad and self.dtype not in FLOATS:
+            raise DtypeError(f"only floating tensors have gradients; this one is {self.dtype}")
+        self.requires_grad = requires_grad
+        return self
+
+    def retain_grad(self) -> Tensor:
+        """Ask for ``.grad`` of an intermediate result, which backward otherwise passes on and forgets."""
+        if self.node is not None:
+            self.node.retained_by = self
+        return self
+
+    def zero_grad(self) -> None:
+        self.grad = None
+
+    def draw(self, path=None):
+        """The graph that made this tensor, as a picture; see :func:`minicnn.draw.draw`."""
+        from .draw import draw
+
+        return draw(self, path)
+
+    # Devices and dtypes ------------------------------------------------------------------------------------------
+    def to(self, target) -> Tensor:
+        """On another device (``"cpu"``), or in another floating dtype (differentiable)."""
+        if isinstance(target, str) and target in ("cpu", "cuda", "sim"):
+            check_device(target)
+            return self
+        from .ops.shape import cast
+
+        return cast(self, target)
+
+    def __setitem__(self, index, value) -> None:
+        if self.requires_grad:
+            raise GraphError(
+                "assigning into a tensor that requires a gradient would falsify the graph; build the result with "
+                "mc.cat, mc.stack or a mask (x * mask), or change x.data under your own responsibility"
+            )
+        self.data[index.data if isinstance(index, Tensor) else index] = as_array(value)
+
+
+def as_array(value) -> np.ndarray:
+    """A tensor's array, or anything NumPy can read."""
+    return value.data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "cpu") -> Tensor:
+    """Make a tensor from an array, a (nested) list, a number or a tensor; the data are copied.
+
+    Floating arrays keep their dtype, integer and boolean *arrays* too; Python numbers become float32.
+
+    Parameters
+    ----------
+    array_like : array_like
+    dtype : numpy dtype, optional
+    requires_grad : bool
+    device : {"cpu"}
+
+    Raises
+    ------
+    ShapeError
+        If a nested list is ragged.
+    DtypeError
+        If the elements are not numbers.
+    """
+    check_device(device)
+    if isinstance(array_like, (list, tuple)):
+        array_like = _without_tensors(array_like)
+    try:
+        array = np.array(as_array(array_like), dtype=dtype)
+    except ValueError as error:
+        raise ShapeError(f"the rows of a tensor must have equal lengths: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"a tensor holds numbers; got elements of type {array.dtype} ({type(array_like).__name__})")
+    from_python = not hasattr(array_like, "dtype") and not _holds_arrays(array_like)
+    if dtype is None and from_python and array.dtype.kind != "b":
+        array = array.astype(np.float32)
+    return Tensor(array.astype(array.dtype.newbyteorder("="), copy=False), requires_grad)
+
+
+def _without_tensors(items):
+    """Nested lists with every Tensor in them replaced by its array."""
+    return [_without_tensors(i) if isinstance(i, (list, tuple)) else i.data if isinstance(i, Tensor) else i for i in items]
+
+
+def _holds_arrays(items) -> bool:
+    if isinstance(items, (list, tuple)):
+        return any(_holds_arrays(i) for i in items)
+    return hasattr(items, "dtype")
+
+
+def as_tensor(value, dtype: np.dtype | None = None) -> Tensor:
+    """A Tensor as it is; an array without copying; a Python number in ``dtype`` (that of the tensors beside it)."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, numbers.Number) and not isinstance(value, np.generic):
+        return Tensor(np.asarray(value, dtype=dtype or np.float32))
+    if isinstance(value, np.ndarray):
+        return Tensor(value)
+    return tensor(value)
