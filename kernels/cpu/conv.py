@@ -14,8 +14,8 @@ import numpy as np
 
 from . import depthwise
 from .conv_gradients import input_grad, weight_grad
-from .jit import kernel
-from .windows import gather, ints, output_size, rows_per_block, splits
+from .jit import helper, kernel
+from .windows import copy, gather, ints, output_size, rows_per_block, splits
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups):
@@ -71,12 +71,19 @@ def _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, pa
         else:
             product = np.empty((count, width), x.dtype)
         np.dot(columns, weight_rows[part * width : (part + 1) * width].T, product)
-        for t in range(count):
-            for j in range(width):
-                value = product[t, j]
-                if bias.size > 0:
-                    value += bias[part * width + j]
-                y_rows[first + t, part * width + j] = value
+        if bias.size > 0:
+            add_bias(product, bias[part * width : (part + 1) * width])
+        if parts > 1:
+            for t in range(count):
+                copy(product.reshape(-1), t * width, y.reshape(-1), (first + t) * o + part * width, width)
+
+
+@helper
+def add_bias(product, bias):
+    """product (rows, O) += bias (O,)"""
+    for t in range(product.shape[0]):
+        for j in range(product.shape[1]):
+            product[t, j] += bias[j]
 
 
 def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from .jit import kernel
-from .windows import gather, rows_per_block, seen_by, splits
+from .windows import copy, gather, rows_per_block, seen_by, splits
 
 PARTIAL_BYTES = 16 * 1024 * 1024  # all partial weight gradients together
 
@@ -76,10 +76,10 @@ def _turn_weights(weight, turned, finite, order, groups, pieces):
         for tap in range(len(order)):
             kh, kw = order[tap, 0], order[tap, 1]
             for piece in range(pieces):
-                for c in range(width):
-                    value = weight[o, kh, kw, piece * width + c]
-                    turned[group * pieces + piece, tap, row, c] = value
-                    check += value * weight.dtype.type(0)
+                to = ((group * pieces + piece) * len(order) + tap) * og + row
+                copy(weight[o, kh, kw], piece * width, turned.reshape(-1), to * width, width)
+            for c in range(cg):
+                check += weight[o, kh, kw, c] * weight.dtype.type(0)
         finite[o] = check
 
 
@@ -91,7 +91,7 @@ def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacin
     phases = len(table)
     blocks = (n_size * table[0, 6] * table[0, 7] + rows - 1) // rows
     grad_rows = grad.reshape(grad.shape[0] * grad.shape[1] * grad.shape[2], grad.shape[3])  # (N*OH*OW, O)
-    dx_rows = dx.reshape(n_size * h * w, c)
+    dx_rows, dx_flat = dx.reshape(n_size * h * w, c), dx.reshape(-1)
     for task in numba.prange(blocks * parts * phases):
         block, part, phase = task // (parts * phases), task // phases % parts, task % phases
         ph, pw, taps_h, taps_w = table[phase, 0], table[phase, 1], table[phase, 2], table[phase, 3]
@@ -120,8 +120,7 @@ def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacin
                     n, pixel = (first + t) // (row_size * column_size), (first + t) % (row_size * column_size)
                     ih = ph + pixel // column_size * stride[0]
                     iw = pw + pixel % column_size * stride[1]
-                    for j in range(width):
-                        dx[n, ih, iw, part * width + j] = product[t, j]
+                    copy(product.reshape(-1), t * width, dx_flat, ((n * h + ih) * w + iw) * c + part * width, width)
 
 
 @kernel
@@ -185,8 +184,7 @@ def _weight_grad(grad, x, partial, rows, pieces, pointwise, kernel_size, stride,
             else:
                 rows_of_grad = np.empty((count, width), x.dtype)
                 for t in range(count):
-                    for j in range(width):
-                        rows_of_grad[t, j] = grad_rows[first + t, part * width + j]
+                    copy(grad.reshape(-1), (first + t) * o + part * width, rows_of_grad.reshape(-1), t * width, width)
             if first == begin:
                 np.dot(rows_of_grad.T, columns, own)
             else:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .conv_gradients import add_partials
 from .jit import kernel
+from .windows import copy
 
 TASKS = 16
 
@@ -64,8 +65,7 @@ def _matmul_by_columns(a, b, y, part, transpose_a):
         else:
             np.dot(a[i], b[i, first : first + count].T, product)
         for r in range(m):
-            for j in range(count):
-                y[i, r, first + j] = product[r, j]
+            copy(product.reshape(-1), r * count, y[i, r], first, count)
 
 
 @kernel
@@ -81,8 +81,7 @@ def _matmul_by_inner(a, b, partial, transpose_a):
         else:
             own = np.empty((m, end - begin), a.dtype)  # columns of a, side by side
             for r in range(m):
-                for j in range(end - begin):
-                    own[r, j] = a[i, r, begin + j]
+                copy(a[i, r], begin, own[r], 0, end - begin)
             np.dot(own, b[i, begin:end], partial[share, i])
 
 
@@ -95,13 +94,14 @@ def _matmul_by_rows(a, b, y, part, transpose_a, transpose_b):
         i, first = task // blocks, task % blocks * part
         count = min(part, m - first)
         if transpose_a:
-            rows = np.empty((count, k), a.dtype)
+            columns = np.empty((k, count), a.dtype)
             for j in range(k):
-                for r in range(count):
-                    rows[r, j] = a[i, j, first + r]
+                copy(a[i, j], first, columns[j], 0, count)
+            if transpose_b:
+                np.dot(columns.T, b[i].T, y[i, first : first + count])
+            else:
+                np.dot(columns.T, b[i], y[i, first : first + count])
+        elif transpose_b:
+            np.dot(a[i, first : first + count], b[i].T, y[i, first : first + count])
         else:
-            rows = a[i, first : first + count]  # (count, K)
-        if transpose_b:
-            np.dot(rows, b[i].T, y[i, first : first + count])
-        else:
-            np.dot(rows, b[i], y[i, first : first + count])
+            np.dot(a[i, first : first + count], b[i], y[i, first : first + count])

@@ -22,8 +22,9 @@ def _window_sum(v, before, after, total):
     size = len(v)
     total[:] = 0
     for shift in range(-before, after + 1):
-        for c in range(max(0, -shift), size - max(0, shift)):
-            total[c] += v[c + shift]
+        source, target = v[max(0, shift) :], total[max(0, -shift) :]
+        for c in range(size - abs(shift)):
+            target[c] += source[c]
 
 
 @helper

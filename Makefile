@@ -1,0 +1,50 @@
+# make demo    train ResNet-20 on real images (installs into .venv first)
+# make test    the tests: no compiler, no torch
+# make check   make test, then everything that needs more: torch parity, coverage, linter
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
+BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
+
+.PHONY: demo test check check-rest lint parity coverage bench clean
+
+$(VENV)/.demo: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.check: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw]'
+	touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/minicnn demo
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q --ignore=tests/parity
+
+check: test check-rest
+
+check-rest: lint parity coverage
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+parity: $(VENV)/.check
+	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/test_draw.py
+
+# Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
+coverage: $(VENV)/.check
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity
+	$(BIN)/coverage report --fail-under=95
+
+bench: $(VENV)/.check
+	$(BENCH) $(BIN)/python benchmarks/layers.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage

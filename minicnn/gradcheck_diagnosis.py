@@ -1,0 +1,420 @@
+"""What a wrong gradient looks like, and what therefore is probably wrong with it.
+
+Each diagnosis is a function that looks for one pattern and returns a sentence, or None. The first that fits is reported,
+so the list at the end goes from the certain to the vague. Some look at the two gradients only; others call the backward
+again with another upstream gradient, or measure how each single output depends on each element (the Jacobian).
+"""
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+JACOBIAN_SIZE = 2_000_000  # numbers
+JACOBIAN_ROWS = 400
+
+
+@dataclass
+class Findings:
+    """One argument's gradient, analytic and numeric, in all elements or (a large argument) those picked by ``box``."""
+
+    argument: str
+    shape: tuple[int, ...]
+    box: tuple[np.ndarray, ...]  # the indices checked, per axis
+    analytic: np.ndarray
+    numeric: np.ndarray
+    wrong: np.ndarray  # bool
+    kinks: np.ndarray  # bool: not differentiable there, and not counted as wrong
+    values: np.ndarray  # the argument itself
+    slack: float  # differences below this say nothing
+    upstream: np.ndarray
+    shapes: dict[str, tuple[int, ...]]  # of all arguments
+    backward: Callable[[np.ndarray], np.ndarray]  # upstream gradient -> analytic gradient
+    outputs: Callable[[int], np.ndarray]  # number of an element -> slope of each output by it
+
+    def near(self, a, b) -> np.ndarray:
+        """Element by element: equal as far as such measurements tell."""
+        with np.errstate(invalid="ignore"):
+            return np.abs(a - b) <= self.slack + 1e-4 * np.maximum(np.abs(a), np.abs(b))
+
+    def fits(self, corrected: np.ndarray) -> bool:
+        """Would this gradient be right? It must also be much better than the given one."""
+        off, before = np.abs(corrected - self.numeric)[~self.kinks], np.abs(self.analytic - self.numeric)[~self.kinks]
+        return bool(self.near(corrected, self.numeric)[~self.kinks].all() and off.max() < 0.1 * before.max())
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Flat numbers of the elements in the Jacobian: wrong ones first, kinks left out."""
+        order = np.concatenate([np.flatnonzero(self.wrong), np.flatnonzero(~self.wrong & ~self.kinks)])
+        return order[: max(4, min(JACOBIAN_ROWS, JACOBIAN_SIZE // max(self.upstream.size, 1)))]
+
+    @cached_property
+    def jacobian(self) -> np.ndarray:
+        """d output / d element, (rows, *output shape)"""
+        return np.stack([self.outputs(i) for i in self.rows])
+
+    @cached_property
+    def parts(self) -> np.ndarray:
+        """What each output contributes to each element's gradient, (rows, *output shape)."""
+        return self.jacobian * self.upstream
+
+    def at_rows(self, array: np.ndarray) -> np.ndarray:
+        return np.asarray(array).reshape(-1)[self.rows]
+
+
+def diagnose(f: Findings) -> str:
+    """The first diagnosis that fits."""
+    return next(text for look in DIAGNOSES if (text := look(f)) is not None)
+
+
+def shape_diagnosis(got: tuple, wanted: tuple) -> str:
+    """A backward returned a gradient of shape ``got`` for an input of shape ``wanted``."""
+    axes = _axes_left_over(got, wanted)
+    if axes is not None and len(got) >= len(wanted) and got != wanted and int(np.prod(got)) != int(np.prod(wanted)):
+        return (
+            f"a broadcast axis not summed: backward returned shape {got} for an input of shape {wanted}; "
+            f"sum over axes {axes}, and reshape to {wanted}"
+        )
+    if sorted(got) == sorted(wanted):
+        return f"transposed: backward returned shape {got} for an input of shape {wanted}"
+    return f"wrong shape: backward returned a gradient of shape {got} for an input of shape {wanted}"
+
+
+def _axes_left_over(got: tuple, wanted: tuple) -> tuple | None:
+    """The axes of ``got`` to sum over, if ``wanted`` (without its axes of 1) is what the others are."""
+    core = [n for n in wanted if n != 1]
+    for kept in itertools.combinations(range(len(got)), len(core)):
+        if [got[k] for k in kept] == core:
+            return tuple(k for k in range(len(got)) if k not in kept)
+    return None
+
+
+# Certain: what it is, not where --------------------------------------------------------------------------------------
+def only_at_kinks(f: Findings) -> str | None:
+    if f.wrong.any():
+        return None
+    return (
+        "only at kinks or ties: everywhere else the gradient is right; at these elements the slopes of the two sides "
+        "differ (a ReLU at 0, equal values in a pooling window), and the analytic value is not between them. The function "
+        "is not differentiable at this input: choose other values, e.g. random ones"
+    )
+
+
+def not_finite(f: Findings) -> str | None:
+    bad = ~np.isfinite(f.analytic)
+    return f"not finite: backward returned NaN or infinity in {bad.sum()} elements; divided by 0?" if bad.any() else None
+
+
+def zero_gradient(f: Findings) -> str | None:
+    if f.near(f.numeric, 0).all():
+        return "no gradient expected: the output does not depend on this argument, yet backward returned one"
+    if np.any(f.analytic):
+        return None
+    return (
+        "zero gradient: backward returned zeros or None, or the graph is cut (detach, no_grad, .data, np functions), or a "
+        "mask is all zero"
+    )
+
+
+def not_linear_upstream(f: Findings) -> str | None:
+    """backward(2 w) must be 2 backward(w)."""
+    double = f.backward(2 * f.upstream)
+    if f.near(double, 2 * f.analytic).all():
+        return None
+    if f.near(double, f.analytic).all():
+        return "upstream gradient not used: backward returns the same whatever it is given; multiply by grad (chain rule)"
+    return "not linear in the upstream gradient: backward of 2 g is not twice backward of g; is the gradient clipped?"
+
+
+def constant_factor(f: Findings) -> str | None:
+    """analytic = c * numeric; also for another upstream gradient, since any one number is a multiple of any other."""
+    good = ~f.kinks
+    c = float((f.analytic * f.numeric)[good].sum() / (f.numeric**2)[good].sum())
+    if c == 0 or not f.fits(f.analytic / c):
+        return None
+    other = np.random.default_rng(1).uniform(0.5, 1.5, f.upstream.shape)
+    expected = c * np.tensordot(f.jacobian, other, other.ndim)  # (rows,)
+    return _name_factor(c, f) if f.near(f.at_rows(f.backward(other)), expected).all() else None
+
+
+def _name_factor(c: float, f: Findings) -> str:
+    if abs(c + 1) < 1e-4:
+        return "sign flipped: analytic = -numeric everywhere; a minus is missing or one too many"
+    text = f"constant factor {_fraction(c)}: analytic = {_fraction(c)} * numeric everywhere"
+    for n, what in _sizes(f):
+        summed, averaged = abs(c / n - 1) < 1e-4, abs(c * n - 1) < 1e-4
+        if n == 2 and (summed or averaged):
+            return f"{text}; a missing or needless {'1/2' if summed else '2'}, or (N = 2, {what}) a sum in place of a mean or the reverse"
+        if summed:
+            return f"summed where it should be averaged (factor N = {n}, {what}): the gradient is {n} times too large, divide by {n}"
+        if averaged:
+            return f"averaged where it should be summed (factor 1/N, N = {n}, {what}): the gradient is {n} times too small"
+    return text
+
+
+def _fraction(c: float) -> str:
+    near = Fraction(c).limit_denominator(1000)
+    return str(near) if near != 0 and abs(float(near) / c - 1) < 1e-5 else f"{c:.5g}"
+
+
+def _sizes(f: Findings) -> Iterator[tuple[int, str]]:
+    """Numbers that one divides by in a mean, likely ones first."""
+    shapes = {**f.shapes, "the output": f.upstream.shape}
+    first = next(iter(f.shapes.values()))
+    if len(first) > 1:
+        yield first[0], "the batch size"
+    for name, shape in shapes.items():
+        if len(shape) == 4:
+            n, c, h, w = shape
+            yield from ((h * w, f"the pixels of one channel of {name}"), (n * h * w, f"batch times pixels of {name}"))
+            yield c * h * w, f"the elements of one sample of {name}"
+        yield int(np.prod(shape)), f"the number of elements of {name}"
+        yield from ((n, f"the length of axis {k} of {name}") for k, n in enumerate(shape))
+    ratio = int(np.prod(f.shape)) / max(f.upstream.size, 1)
+    if ratio == int(ratio):
+        yield int(ratio), f"the elements of {f.argument} for each output"
+
+
+def transposed(f: Findings) -> str | None:
+    """The right numbers in the wrong places. A box of a large argument has the symmetry that this needs."""
+    a = f.analytic
+    for axes in _permutations(a.ndim):
+        if a.transpose(axes).shape == a.shape and f.fits(a.transpose(axes)):
+            moved = tuple(k for k, axis in enumerate(axes) if k != axis)
+            return f"transposed: analytic equals numeric with axes {moved} exchanged"
+    for count in range(1, min(a.ndim, 2) + 1):
+        for axes in itertools.combinations(range(a.ndim), count):
+            if f.fits(np.flip(a, axes)):
+                last = "along spatial axes " if a.ndim > 2 and min(axes) >= a.ndim - 2 else "along axes "
+                return f"flipped {last}{axes}: the kernel is rotated (convolution and cross-correlation confused)"
+    if a.shape == f.shape:
+        for axes in _permutations(a.ndim):
+            back = np.argsort(axes)
+            if f.fits(a.reshape([a.shape[k] for k in axes]).transpose(back)):
+                return f"transposed: reshaped where transpose{tuple(map(int, back))} was needed; a reshape keeps the memory order"
+    return None
+
+
+def _permutations(ndim: int) -> list[tuple[int, ...]]:
+    """All but the identity, exchanges of two axes first; five axes and more: none."""
+    all_of_them = list(itertools.permutations(range(ndim)))[1:] if ndim <= 4 else []
+    return sorted(all_of_them, key=lambda axes: sum(k != axis for k, axis in enumerate(axes)))
+
+
+def overwritten(f: Findings) -> str | None:
+    """Backward is right for every single output alone, but not for all at once: the last one has wiped out the others."""
+    element = f.parts[0]  # of a wrong element, (*output shape)
+    touching = np.flatnonzero(~f.near(element, 0))
+    if len(touching) < 2:
+        return None
+    for j in touching[np.linspace(0, len(touching) - 1, min(len(touching), 32)).astype(int)]:
+        single = np.zeros(f.upstream.size)
+        single[j] = f.upstream.reshape(-1)[j]
+        alone = f.at_rows(f.backward(single.reshape(f.upstream.shape)))
+        if not f.near(alone, f.parts.reshape(len(f.rows), -1)[:, j]).all():
+            return None
+    return (
+        "gradient overwritten instead of added: for each output alone backward is right, for all together it is not; where "
+        "an element is used several times, += its gradients (np.add.at for repeated indices)"
+    )
+
+
+def part_only(f: Findings) -> str | None:
+    """Every wrong element has the contribution of one use only: of one slice of the output, or one window."""
+    wrong = int(f.at_rows(f.wrong).sum())
+    analytic, ndim = f.at_rows(f.analytic)[:wrong], f.upstream.ndim
+    parts = f.parts[:wrong]
+    for count in range(1, ndim + 1):
+        for kept in itertools.combinations(range(ndim), count):
+            uses = parts.sum(tuple(1 + k for k in range(ndim) if k not in kept))  # (wrong, *kept axes)
+            uses = uses.reshape(wrong, -1)
+            match = f.near(uses, analytic[:, None])
+            if not match.any(1).all() or not (match & ~f.near(uses, 0)).any() or uses.shape[1] < 2:
+                continue
+            same = np.flatnonzero(match.all(0))  # one slice for all elements?
+            where = np.unravel_index(same[0], [f.upstream.shape[k] for k in kept]) if len(same) else ()
+            single = (~f.near(f.parts, 0)).sum(0).max() <= 1  # each output depends on one element: broadcast
+            if len(same) and single and wrong + f.kinks.sum() == f.analytic.size:
+                return (
+                    f"a broadcast axis not summed: only index {tuple(map(int, where))} of output axes {kept} counts; the "
+                    f"argument is used for all of them, so sum the gradient over these axes"
+                )
+            slices = f"only index {tuple(map(int, where))} of output axes {kept} counts" if len(same) else "one use counts"
+            return (
+                f"gradient overwritten instead of added: {slices}, where an element is used several times; "
+                f"write += in the loop of the backward"
+            )
+    return None
+
+
+def summed_over_wrong_axes(f: Findings) -> str | None:
+    """A vector that was broadcast along one axis of the output, its gradient summed as if along another."""
+    if f.analytic.ndim != 1 or f.analytic.shape != f.shape or len(f.rows) < f.analytic.size:
+        return None
+    if (~f.near(f.parts, 0)).sum(0).max() > 1:
+        return None
+    total = f.parts.sum(0)  # each output's contribution, whichever element it went to
+    for k, n in enumerate(total.shape):
+        sums = total.sum(tuple(a for a in range(total.ndim) if a != k))
+        if n == f.analytic.size and f.near(f.analytic, sums).all():
+            return f"a broadcast axis not summed: summed over the wrong axes, as if the argument lay along output axis {k}"
+    return None
+
+
+def skip_path(f: Findings) -> str | None:
+    """y = f(x) + x: one of the two ways back is missing."""
+    if f.upstream.shape != f.shape:
+        return None
+    upstream = f.upstream[np.ix_(*f.box)]
+    if f.fits(f.analytic + upstream):
+        return (
+            "gradient overwritten instead of added: what is missing is the upstream gradient itself, the identity path of a "
+            "skip connection"
+        )
+    if f.near(f.analytic, upstream).all():
+        return "upstream gradient passed on unchanged: backward forgot the function's own derivative"
+    return None
+
+
+# Where: which elements are wrong ----------------------------------------------------------------------------------------
+def only_at_border(f: Findings) -> str | None:
+    if f.wrong.ndim < 3 or min(f.shape[-2:]) < 3:
+        return None
+    rows, columns = f.box[-2], f.box[-1]
+    edge = np.minimum(
+        np.minimum(rows, f.shape[-2] - 1 - rows)[:, None], np.minimum(columns, f.shape[-1] - 1 - columns)[None, :]
+    )  # (rows, columns): steps to the nearest side
+    flat = f.wrong.reshape(-1, *edge.shape)
+    width = int(edge[flat.any(0)].max()) + 1
+    if not (edge >= width).any():
+        return None
+    sides = {"top": flat[:, 0], "bottom": flat[:, -1], "left": flat[:, :, 0], "right": flat[:, :, -1]}
+    bad = [name for name, side in sides.items() if side.mean() >= 0.5]
+    if not bad:
+        return None
+    return (
+        f"wrong only at the border ({', '.join(bad)}; up to {width} from the side), right inside: look at the padding, and at "
+        f"windows that reach over the image"
+    )
+
+
+def only_some_channels(f: Findings) -> str | None:
+    """All wrong elements lie in some indices of one axis, and most elements there are wrong."""
+    batch = f.upstream.shape[0] if f.upstream.ndim else None
+    image = f.wrong.ndim > 1 and f.shape[0] == batch
+    for axis in [1, 0, *range(2, f.wrong.ndim)] if image else range(f.wrong.ndim):
+        others = tuple(k for k in range(f.wrong.ndim) if k != axis)
+        here = f.wrong.any(others)
+        if here.all() or f.wrong.mean(others)[here].min() < 0.5:
+            continue
+        which = f.box[axis][here]
+        text = f"only for some channels: axis {axis}, index {', '.join(map(str, which))} of {f.shape[axis]}"
+        if image and axis == 0:
+            text = f"only for some samples of the batch: index {', '.join(map(str, which))} of {f.shape[0]}"
+        size = which[-1] - which[0] + 1
+        if size == len(which) > 1 and f.shape[axis] % size == 0 and which[0] % size == 0:
+            text += f" (a run: group {which[0] // size} of {f.shape[axis] // size}?)"
+        return f"{text}; the others are right{_factor_there(f)}"
+    return None
+
+
+def _factor_there(f: Findings) -> str:
+    a, n = f.analytic[f.wrong], f.numeric[f.wrong]
+    c = (a * n).sum() / (n * n).sum()
+    if len(a) < 2 or not f.near(a, c * n).all():
+        return ""
+    return "; there the gradient is zero" if c == 0 else f"; there analytic = {_fraction(c)} * numeric"
+
+
+def only_some_values(f: Findings) -> str | None:
+    wrong, right = f.values[f.wrong], f.values[~f.wrong & ~f.kinks]
+    if min(len(wrong), len(right)) < 3:
+        return None
+    if wrong.max() < right.min():
+        return f"only for some values: wrong where {f.argument} < {right.min():.4g}{_factor_there(f)}; look at that branch"
+    if wrong.min() > right.max():
+        return f"only for some values: wrong where {f.argument} > {right.max():.4g}{_factor_there(f)}; look at that branch"
+    return None
+
+
+def no_simple_pattern(f: Findings) -> str:
+    a, n = f.analytic[~f.kinks], f.numeric[~f.kinks]
+    text = "no simple pattern"
+    if a.size > 1 and a.std() and n.std():
+        r = float(np.corrcoef(a.ravel(), n.ravel())[0, 1])
+        text += f": the correlation of analytic and numeric gradient is {r:.2f}"
+        text += " (alike: a term is missing or approximated)" if r > 0.8 else " (unlike: check the derivation)"
+    return text
+
+
+DIAGNOSES = (
+    only_at_kinks, not_finite, zero_gradient, not_linear_upstream, constant_factor, transposed, skip_path, overwritten,
+    part_only, summed_over_wrong_axes, only_at_border, only_some_channels, only_some_values, no_simple_pattern,
+)  # fmt: skip
+
+
+# The picture ------------------------------------------------------------------------------------------------------------
+def draw_error_map(error, path=None):
+    """Analytic gradient, numeric gradient and difference side by side, the worst element circled."""
+    from matplotlib.figure import Figure
+
+    a, n = error.analytic_gradient, error.numeric_gradient
+    figure = Figure(figsize=(13, 4.5), layout="constrained")
+    figure.suptitle(f"gradient of {error.argument}, shape {a.shape}\n{error.diagnosis.split(':')[0]}", fontsize=11)
+    panels = (("analytic (backward)", a), ("numeric (central difference)", n), ("difference", a - n))
+    scale = np.nanmax(np.abs(np.where(np.isfinite(n), n, np.nan)), initial=0.0) or 1.0
+    for axes, (title, values) in zip(figure.subplots(1, 3), panels, strict=True):
+        limit = scale if title != "difference" else np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)) or 1.0
+        tiles, (high, wide) = _as_tiles(values)
+        axes.set_facecolor("lightgrey")  # not checked, and the gaps between maps
+        picture = axes.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+        figure.colorbar(picture, ax=axes, shrink=0.8)
+        row, column = _place_in_tiles(error.index, a.shape)
+        axes.plot(column, row, "o", markersize=11, markerfacecolor="none", markeredgecolor="black", markeredgewidth=1.5)
+        axes.set_title(title, fontsize=10)
+        _label(axes, a.shape, high, wide)
+    if path is not None:
+        figure.savefig(path, dpi=110)
+    return figure
+
+
+def _as_four_axes(shape: tuple) -> tuple[int, int, int, int]:
+    """A vector is one row, a matrix one map, three axes a row of maps, four a grid of maps; more are merged in front."""
+    if len(shape) > 4:
+        return (int(np.prod(shape[:-3])), *shape[-3:])
+    return (*(1,) * (4 - len(shape)), *shape)
+
+
+def _as_tiles(values: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """(N, C, H, W) as N rows of C maps, one empty line between maps; and a map's size."""
+    four = values.reshape(_as_four_axes(values.shape))
+    framed = np.pad(four, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)  # (N, C, H+1, W+1)
+    n, c, h, w = framed.shape
+    return framed.transpose(0, 2, 1, 3).reshape(n * h, c * w)[:-1, :-1], (h - 1, w - 1)
+
+
+def _place_in_tiles(index: tuple, shape: tuple) -> tuple[int, int]:
+    four = _as_four_axes(shape)
+    n, c, h, w = np.unravel_index(np.ravel_multi_index(index, shape) if shape else 0, four)
+    return n * (four[2] + 1) + h, c * (four[3] + 1) + w
+
+
+def _label(axes, shape: tuple, high: int, wide: int) -> None:
+    """Maps are counted at the sides of the grid; without a grid the elements are."""
+    if len(shape) < 3:
+        axes.set_xlabel(f"axis {max(len(shape) - 1, 0)}")
+        axes.set_ylabel("axis 0" if len(shape) == 2 else "")
+        if len(shape) < 2:
+            axes.set_yticks([])
+        return
+    rows, columns = _as_four_axes(shape)[:2]
+    for count, size, ticks in ((columns, wide, axes.set_xticks), (rows, high, axes.set_yticks)):
+        shown = range(0, count, max(1, count // 8))
+        ticks([k * (size + 1) + (size - 1) / 2 for k in shown], labels=[str(k) for k in shown])
+    names = [f"axis {k}" for k in range(len(shape))]
+    axes.set_xlabel(f"maps: {names[-3]} (inside: {names[-1]})")
+    axes.set_ylabel(f"maps: {' x '.join(names[:-3])} (inside: {names[-2]})" if len(shape) > 3 else f"inside: {names[-2]}")

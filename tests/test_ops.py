@@ -1,0 +1,174 @@
+"""Every operation: analytic gradients against numerical ones in float64, and values against NumPy."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import functional as F
+from minicnn.ops.registry import FUNCTIONS
+
+rng = np.random.default_rng(7)
+
+
+def away_from_zero(*shape):
+    """Values without kinks nearby: |x| in 0.2 to 1.2, signs at random."""
+    return rng.uniform(0.2, 1.2, shape) * rng.choice([-1, 1], shape)
+
+
+def distinct(*shape):
+    """All values differ by at least 0.1, so that no maximum is a tie."""
+    return rng.permutation(int(np.prod(shape))).reshape(shape) / 10.0
+
+
+x34, y34, row, column = away_from_zero(3, 4), away_from_zero(3, 4), away_from_zero(4), away_from_zero(3, 1)
+image = away_from_zero(2, 4, 5, 6)
+positive = rng.uniform(0.5, 2.0, (3, 4))
+labels = np.array([0, 3, 1])
+
+# name of the Function: what to check, and on what
+CASES = {
+    "add": (lambda a, b: a + b, [x34, row]),
+    "sub": (lambda a, b: a - b, [column, x34]),
+    "mul": (lambda a, b: a * b, [x34, column]),
+    "div": (lambda a, b: a / b, [x34, row]),
+    "neg": (lambda x: -x, [x34]),
+    "pow": (lambda a, b: a**b, [positive, y34]),
+    "exp": (lambda x: x.exp(), [x34]),
+    "log": (lambda x: x.log(), [positive]),
+    "sqrt": (lambda x: x.sqrt(), [positive]),
+    "abs": (lambda x: x.abs(), [x34]),
+    "maximum": (mc.ops.arithmetic.maximum, [x34, y34]),
+    "clip": (lambda x: x.clip(-0.7, 0.7), [x34]),
+    "sum": (lambda x: x.sum((0, 2), keepdims=True), [image]),
+    "mean": (lambda x: x.mean(axis=(1, -1)), [image]),
+    "max": (lambda x: x.max(axis=1), [distinct(3, 4)]),
+    "reshape": (lambda x: x.reshape(4, -1), [x34]),
+    "transpose": (lambda x: x.transpose(0, 2, 3, 1), [image]),
+    "cat": (lambda a, b: mc.cat([a, b, a], axis=1), [x34, column]),
+    "pad": (lambda x: F.pad(x, (1, 2, 0, 3), value=5.0), [image]),
+    "cast": (lambda x: x.to("float64"), [x34]),
+    "channel_shuffle": (lambda x: F.channel_shuffle(x, 2), [image]),
+    "getitem": (lambda x: x[np.array([0, 2, 0]), 1:], [x34]),
+    "matmul": (lambda a, b: a @ b, [away_from_zero(2, 3, 4), away_from_zero(4, 2)]),
+    "linear": (F.linear, [x34, away_from_zero(2, 4), away_from_zero(2)]),
+    "relu": (F.relu, [x34]),
+    "relu6": (lambda x: F.relu6(x * 6), [x34]),
+    "leaky_relu": (lambda x: F.leaky_relu(x, 0.1), [x34]),
+    "sigmoid": (F.sigmoid, [x34]),
+    "tanh": (F.tanh, [x34]),
+    "softmax": (lambda x: F.softmax(x, axis=0), [x34]),
+    "log_softmax": (F.log_softmax, [x34]),
+    "conv2d": (lambda x, w, b: F.conv2d(x, w, b, (2, 1), (1, 0, 2, 1), (1, 2), groups=2),
+               [image, away_from_zero(6, 2, 3, 2), away_from_zero(6)]),
+    "max_pool2d": (lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True), [distinct(2, 4, 5, 6)]),
+    "avg_pool2d": (lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), [image]),
+    "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (2, 4)), [image]),
+    "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), [image, away_from_zero(4), away_from_zero(4)]),
+    "local_response_norm": (lambda x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0, average=False), [image]),
+    "dropout": (lambda x: F.dropout(x, 0.4), [image]),
+    "cross_entropy": (lambda z: F.cross_entropy(z, labels, label_smoothing=0.1), [x34]),
+    "mse_loss": (F.mse_loss, [x34, y34]),
+}  # fmt: skip
+
+
+def test_every_registered_function_has_a_case():
+    """A new operation cannot be added without a gradient check."""
+    assert set(CASES) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient(name):
+    """Backward equals central differences in float64, in the room that the environment chose."""
+    function, inputs = CASES[name]
+    assert mc.gradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "max_pool2d", "batch_norm", "local_response_norm", "linear", "dropout"])
+def test_gradient_in_the_plain_room(name):
+    """The definitions students read are right in themselves, not only equal to the fast room."""
+    function, inputs = CASES[name]
+    with mc.use_room("plain"):
+        assert mc.gradcheck(function, inputs)
+
+
+@pytest.mark.parametrize("groups, weight", [(1, (3, 4, 1, 1)), (4, (8, 1, 3, 3)), (1, (5, 4, 3, 3)), (2, (4, 2, 2, 3))])
+def test_gradient_of_each_convolution_path(groups, weight):
+    """Pointwise, depthwise with multiplier, full and grouped convolutions take different paths in the CPU room."""
+    arrays = [image, away_from_zero(*weight), away_from_zero(weight[0])]
+    assert mc.gradcheck(lambda x, w, b: F.conv2d(x, w, b, groups=groups, padding="same"), arrays)
+
+
+def test_batch_norm_in_evaluation_uses_constants():
+    """With running statistics the gradient has no terms through mean and variance."""
+    mean, var = rng.standard_normal(4), rng.uniform(0.5, 2, 4)
+    arrays = [image, away_from_zero(4), away_from_zero(4)]
+    assert mc.gradcheck(lambda x, w, b: F.batch_norm(x, mean, var, w, b), arrays)
+
+
+def test_reductions_equal_numpy():
+    x = mc.tensor(image)
+    for axis in (None, 0, -1, (0, 2, 3), (1, -1)):
+        for keepdims in (False, True):
+            for name in ("sum", "mean", "var", "max", "min"):
+                expected = getattr(image, name)(axis=axis, keepdims=keepdims)
+                actual = getattr(x, name)(axis=axis, keepdims=keepdims)
+                assert actual.shape == np.shape(expected)
+                np.testing.assert_allclose(actual.data, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        1, -1, slice(None, None, 2), (slice(1, 2), 2), (Ellipsis, 0), (None, 1), (0, slice(None), [1, 3], [0, 2]),
+        np.array([1, 0, 1]), (np.array([[0, 1], [1, 1]]), 2), image > 0, (slice(None), np.array([True, False, True, False])),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_indexing_equals_numpy_and_its_gradient_counts(index):
+    """Basic and advanced indexing; an element that is picked k times gets k gradients."""
+    x = mc.tensor(image, requires_grad=True)
+    y = x[index]
+    np.testing.assert_array_equal(y.data, image[index])
+    y.sum().backward()
+    counts = np.zeros(image.shape)
+    np.add.at(counts, index, 1)
+    np.testing.assert_array_equal(x.grad, counts)
+
+
+def test_shapes_of_cat_stack_split():
+    a, b = mc.tensor(np.zeros((2, 3))), mc.tensor(np.ones((2, 1)))
+    assert mc.cat([a, b], axis=1).shape == (2, 4)
+    assert mc.stack([a, a], axis=-1).shape == (2, 3, 2)
+    assert [p.shape for p in mc.split(a, 2, axis=1)] == [(2, 2), (2, 1)]
+    assert [p.shape for p in a.split([1, 2], axis=1)] == [(2, 1), (2, 2)]
+
+
+def test_operations_keep_channels_last_memory():
+    """Element-wise results of images stay channels-last, so that the layout adapter has nothing to copy."""
+
+    def channels_side_by_side(array):
+        return array.transpose(0, 2, 3, 1).flags.c_contiguous
+
+    x = mc.tensor(rng.standard_normal((2, 4, 5, 6)), requires_grad=True)
+    y = F.conv2d(x, mc.tensor(rng.standard_normal((4, 4, 3, 3))), padding=1)
+    for z in (y, F.relu(y), y + y, y * 2, F.max_pool2d(y, 2), F.pad(y, (1, 1)), mc.cat([y, y], axis=1), F.channel_shuffle(y, 2)):
+        assert channels_side_by_side(z.data)
+    y[:, :, ::2].sum().backward()
+    assert channels_side_by_side(x.grad)
+
+
+def test_float32_sums_are_right_channels_last():
+    """Sums over 64x64x56x56 values near 100 are right to 1e-6, whatever the memory layout (float32 alone is not)."""
+    x = np.random.default_rng(0).uniform(100, 101, (64, 56, 56, 64)).astype(np.float32).transpose(0, 3, 1, 2)
+    exact_sum, exact_var = x.sum((0, 2, 3), dtype=np.float64), x.astype(np.float64).var((0, 2, 3), ddof=1)
+    t = mc.Tensor(x)
+    np.testing.assert_allclose(t.sum((0, 2, 3)).data, exact_sum, rtol=1e-6)
+    np.testing.assert_allclose(t.mean().data, x.mean(dtype=np.float64), rtol=1e-6)
+    ones = mc.tensor(np.ones((64, 1, 1), np.float32), requires_grad=True)
+    (t * ones).backward(np.ones_like(x))
+    np.testing.assert_allclose(ones.grad[:, 0, 0], exact_sum, rtol=1e-6)  # un-broadcasting is a sum too
+    running_mean, running_var = np.zeros(64, np.float32), np.zeros(64, np.float32)
+    F.batch_norm(t, running_mean, running_var, training=True, momentum=1.0)
+    np.testing.assert_allclose(running_mean, exact_sum / (x.size / 64), rtol=1e-6)
+    np.testing.assert_allclose(running_var, exact_var, rtol=1e-6)
