@@ -16,6 +16,7 @@ if not os.path.isdir(os.path.join(__path__[0], "kernels")):  # a checkout: kerne
 
 from ._version import __version__
 from .autograd import Function, no_grad
+from .device import set_num_threads, use_room
 from .errors import (
     ArgumentError,
     DataError,
@@ -29,7 +30,7 @@ from .errors import (
     ShapeError,
 )
 from .gradcheck import GradcheckError, gradcheck, gradcheck_pair, rel_error
-from .kernels import get_num_threads, set_num_threads, use_room
+from .kernels import get_num_threads
 from .ops import methods as _methods  # noqa: F401 - gives Tensor its operators
 from .ops.registry import replace
 from .ops.shape import cat, split, stack

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import ArgumentError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
 _creation_order = itertools.count()
@@ -92,13 +92,19 @@ class Function:
     the broadcast axes by the engine.
     """
 
+    def __init__(self, *inputs, **options) -> None:
+        name = type(self).__name__
+        raise ArgumentError(f"a Function is applied, not made: write {name}.apply(x) where you wrote {name}(x)")
+
     @staticmethod
     def forward(ctx: Context, *arrays: np.ndarray, **options) -> np.ndarray:
-        raise NotImplementedError("a Function needs a static forward(ctx, *arrays, **options)")
+        raise UnfinishedError(f"{ctx.function.__name__} needs a static forward(ctx, *arrays, **options)")
 
     @staticmethod
     def backward(ctx: Context, grad: np.ndarray):
-        raise NotImplementedError("a Function needs a static backward(ctx, grad)")
+        raise UnfinishedError(
+            f"{ctx.function.__name__} needs a static backward(ctx, grad), with one gradient per input"
+        )
 
     @classmethod
     def apply(cls, *inputs, **options) -> Tensor:
@@ -111,7 +117,7 @@ class Function:
         """
         tensors, dtype = _as_tensors(cls, inputs)
         ctx = Context(cls, tensors)
-        out = np.asarray(cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
+        out = _one_array(cls, cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
         if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
             raise DtypeError(
                 f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
@@ -134,6 +140,16 @@ def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor
         )
     dtype = dtypes.pop() if dtypes else None
     return [None if i is None else as_tensor(i, dtype) for i in inputs], dtype
+
+
+def _one_array(function: type[Function], out) -> np.ndarray:
+    array = None if isinstance(out, (tuple, list)) else np.asarray(out)
+    if array is None or array.dtype.kind not in "fiub":
+        hint = "; is its return missing?" if out is None else ""
+        raise DtypeError(
+            f"{function.__name__}.forward must return one array of numbers, but returned {type(out).__name__}{hint}"
+        )
+    return array
 
 
 def sum_to_shape(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -200,6 +216,9 @@ def _starting_gradient(root: Tensor, grad) -> np.ndarray:
             )
         return np.ones_like(root.data)
     grad = as_array(grad)
+    if grad.dtype.kind not in "fiu":
+        hint = "; by name: retain_graph=True" if grad.dtype.kind == "b" else ""
+        raise DtypeError(f"backward takes a gradient of numbers first, got {grad.dtype}{hint}")
     if grad.shape != root.shape:
         raise ShapeError(f"backward was given a gradient of shape {grad.shape} for a tensor of shape {root.shape}")
     return grad.astype(root.dtype, copy=False)
@@ -209,6 +228,10 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
     """Call the function's backward, and check what it returns: one gradient per input, of the input's shape and dtype."""
     name = node.function.__name__
     parts = node.function.backward(node, grad)
+    if parts is None:
+        raise ShapeError(
+            f"{name}.backward returned None, no gradients for {len(node.inputs)} inputs; is its return missing?"
+        )
     parts = parts if isinstance(parts, (tuple, list)) else (parts,)
     if len(parts) != len(node.inputs):
         raise ShapeError(f"{name}.backward returned {len(parts)} gradients for {len(node.inputs)} inputs")
@@ -218,6 +241,8 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
             checked.append(None)
             continue
         part = np.asarray(part)
+        if part.dtype.kind not in "fiub":
+            raise DtypeError(f"{name}.backward returned a gradient of {part.dtype} for input {i} of {tensor.dtype}")
         if part.shape != tensor.shape:
             try:
                 fits = np.broadcast_shapes(part.shape, tensor.shape) == part.shape

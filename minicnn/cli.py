@@ -5,17 +5,25 @@ Bad input ends with one line that says what is wrong and exit status 2; see :fun
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import click
 
 from . import __version__
+from .device import check_room
 from .errors import MinicnnError
 
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(context_settings=HELP, invoke_without_command=True)
 @click.version_option(__version__, prog_name="minicnn")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Convolutional neural networks from scratch."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+    check_room()
 
 
 def _options(*options):
@@ -86,6 +94,11 @@ def warmup(float64: bool) -> None:
             kernels.KERNELS[name](*arguments)
 
 
+def _complain(message: str) -> NoReturn:
+    click.echo("minicnn: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors that minicnn raises on purpose become one line and exit status 2."""
     try:
@@ -93,11 +106,10 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        context = getattr(error, "ctx", None)
+        _complain(error.format_message() + (f" ({context.command_path} --help lists what there is)" if context else ""))
     except MinicnnError as error:
-        click.echo(f"minicnn: {error}", err=True)
-        sys.exit(2)
+        _complain(str(error))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ fills it in.
 """
 from __future__ import annotations
 
+import difflib
 import os
 import traceback
+from collections.abc import Iterable
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _KERNELS = os.path.join(os.path.dirname(_PACKAGE), "kernels")
@@ -27,13 +29,21 @@ class MinicnnError(Exception):
         """What a notebook shows (IPython's protocol): the reader's own lines and the message, not the library's."""
         lines = ["Traceback (the lines inside minicnn are left out)\n"]
         frames = traceback.extract_tb(self.__traceback__)
-        own = [f for f in frames if not f.filename.startswith((_PACKAGE, _KERNELS))]
+        own = [f for f in frames if not f.filename.startswith((_PACKAGE + os.sep, _KERNELS + os.sep))]
         own = [f for f in own if f"{os.sep}IPython{os.sep}" not in f.filename]
         return [*lines, *traceback.format_list(own), f"{type(self).__name__}: {self}"]
 
 
 class ShapeError(MinicnnError, ValueError):
     """Shapes do not fit together."""
+
+
+class ScalarError(ShapeError, TypeError):
+    """A tensor without axes was used as a sequence; also a TypeError, as Python expects."""
+
+
+class UnfinishedError(MinicnnError, NotImplementedError, AttributeError):
+    """A class of the reader's own lacks something: its forward, its backward, or super().__init__()."""
 
 
 class ArgumentError(MinicnnError, ValueError):
@@ -65,4 +75,11 @@ class DivergedError(MinicnnError, ArithmeticError):
 
 
 class FileError(MinicnnError, ValueError):
-    """A file of weights or a checkpoint cannot be used."""
+    """A file of weights or a checkpoint cannot be used, or a file cannot be written."""
+
+
+def suggest(wanted: object, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: names like it, or else all there are."""
+    known = sorted(known)
+    close = difflib.get_close_matches(str(wanted).lower(), known, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known) or 'none'}"

@@ -7,21 +7,33 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from .errors import FileError
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """What the operating system refuses inside this block becomes a FileError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """A temporary name beside ``path`` to write to; renamed to ``path`` when the block ends well, removed otherwise."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = pathlib.Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = pathlib.Path(name)
+        try:
+            yield temporary
+            os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -33,11 +45,14 @@ def _umask() -> int:
 def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
     """Make ``path``, or ``path-2``, ``path-3`` ... if it is there already: earlier runs are never written over."""
     path = pathlib.Path(path)
+    if not path.name:
+        raise FileError(f"{str(path)!r} cannot be a new folder; give it a name, such as runs/mine")
     number, folder = 1, path
     while True:
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
-            folder = path.with_name(f"{path.name}-{number}")
+        with writing(folder):
+            try:
+                folder.mkdir(parents=True)
+                return folder
+            except FileExistsError:
+                number += 1
+                folder = path.with_name(f"{path.name}-{number}")

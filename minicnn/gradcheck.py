@@ -29,7 +29,8 @@ from .tensor import FLOATS, Tensor, as_array
 
 UNIT = np.finfo(np.float64).eps
 DIRECTIONS = 12  # random directions for an input that is too large to check element by element ...
-SAMPLE = 64  # ... and about so many single elements of it
+SAMPLE = 64  # ... and about so many single elements of it,
+SAMPLE_WRONG = 300  # or so many if it is wrong, to see a pattern
 
 
 class GradcheckError(MinicnnError, AssertionError):
@@ -74,16 +75,18 @@ class GradcheckError(MinicnnError, AssertionError):
         return draw_error_map(self, path)
 
 
-def gradcheck(fn: Callable, inputs, eps: float = 1e-6, atol: float = 1e-7, rtol: float = 1e-5, max_elements: int = 1000):
+def gradcheck(
+    fn: Callable, inputs, eps: float = 1e-6, atol: float = 1e-7, rtol: float = 1e-5, max_elements: int = 1000
+) -> bool:  # fmt: skip
     """Compare the gradients of ``fn`` with central differences; all is computed in float64.
 
     Parameters
     ----------
     fn : callable or nn.Module
-        Takes the inputs as tensors, returns one floating tensor of any shape. The parameters of a module are checked too;
-        for the time of the check they are float64, and afterwards all of its arrays are the very same as before.
+        Takes the inputs as tensors, returns one floating tensor of any shape. The parameters of a module are checked
+        too; during the check they are float64, and afterwards all of its arrays are the very same as before.
     inputs : Tensor, array, or a list or tuple of these
-        Floating ones (float32 too) are copied to float64 and checked; anything else is passed on as it is. If some tensors
+        Floating ones (float32 too) are copied to float64 and checked; anything else is passed on as it is. If some
         have ``requires_grad``, only those are checked. Nothing of yours is changed, neither data nor ``.grad``.
     eps : float
         The step.
@@ -92,8 +95,8 @@ def gradcheck(fn: Callable, inputs, eps: float = 1e-6, atol: float = 1e-7, rtol:
         16 u / eps times the norm of the outputs that moved (u = 2.2e-16): 4e-9 for an output of size 1. Elements that
         differ are measured again with steps of 10, 100 and 1/10 eps before they are called wrong.
     max_elements : int
-        A larger input is checked along 12 random directions and in about 64 single elements instead of in every element;
-        if a direction is off, halving it leads to an element that is.
+        A larger input is checked along 12 random directions and in about 64 single elements instead of in every
+        element; if a direction is off, halving it leads to a wrong element, and about 300 are measured around it.
 
     Returns
     -------
@@ -102,9 +105,9 @@ def gradcheck(fn: Callable, inputs, eps: float = 1e-6, atol: float = 1e-7, rtol:
     Raises
     ------
     GradcheckError
-        If a gradient is wrong; see its attributes, and ``plot()``. Also if ``fn`` is not deterministic (dropout of minicnn
-        is: it draws the same bits each time), is not finite, or changes its inputs. Where ``fn`` has a kink, any slope
-        between those of the two sides is right.
+        If a gradient is wrong; see its attributes, and ``plot()``. Also if ``fn`` is not deterministic (dropout of
+        minicnn is: it draws the same bits each time), is not finite, or changes its inputs. Where ``fn`` has a kink,
+        any slope between those of the two sides is right.
     """
     with _FunctionSubject(fn, inputs) as subject:
         return _check(subject, eps, atol, rtol, max_elements)
@@ -113,13 +116,15 @@ def gradcheck(fn: Callable, inputs, eps: float = 1e-6, atol: float = 1e-7, rtol:
 def gradcheck_pair(
     forward: Callable, backward: Callable, arrays: Sequence, eps: float = 1e-6, atol: float = 1e-7, rtol: float = 1e-5,
     max_elements: int = 1000,
-):  # fmt: skip
-    """Check a pair of plain functions, CS231n's style: ``out, cache = forward(*arrays)``, ``grads = backward(dout, cache)``.
+) -> bool:  # fmt: skip
+    """Check a pair of plain functions, CS231n's style.
+
+    ``out, cache = forward(*arrays)`` and ``grads = backward(dout, cache)``.
 
     Parameters
     ----------
     forward, backward : callable
-        ``backward`` returns one gradient per array (or only for the floating ones, in order); a single one may stand alone.
+        ``backward`` returns one gradient per array, or only for the floating ones, in order; one may stand alone.
     arrays : sequence
         What ``forward`` takes. Floating arrays are checked, in float64 copies; others (labels, a dict of options) are
         passed on as copies.
@@ -139,7 +144,7 @@ def rel_error(x, y) -> float:
     return float(np.max(np.abs(x - y) / np.maximum(np.abs(x) + np.abs(y), 1e-8), initial=0.0))
 
 
-# What is checked: values() at the present arrays, gradients(upstream) of the same -------------------------------------
+# What is checked: values() at the present arrays, gradients(upstream) of the same ------------------------------------
 def _is_float(value) -> bool:
     return getattr(value, "dtype", None) in FLOATS or isinstance(value, float)
 
@@ -189,9 +194,10 @@ class _Subject:
         before = {name: array.copy() for name, array in self.arrays.items()}
         given = upstream.copy()
         gradients = self._gradients(given)
-        _refuse_changes({**self.arrays, "the upstream gradient": given}, {**before, "the upstream gradient": upstream}, "backward")
-        return {name: np.zeros(a.shape) if g is None else np.array(g, np.float64) for (name, a), g in zip(
-            self.arrays.items(), gradients, strict=True)}  # fmt: skip
+        _refuse_changes(self.arrays, before, "backward")
+        _refuse_changes({"the upstream gradient": given}, {"the upstream gradient": upstream}, "backward")
+        pairs = zip(self.arrays.items(), gradients, strict=True)
+        return {name: np.zeros(a.shape) if g is None else np.array(g, np.float64) for (name, a), g in pairs}
 
 
 class _FunctionSubject(_Subject):
@@ -231,7 +237,8 @@ class _FunctionSubject(_Subject):
             tensor.data = values.copy()
         for parameter in self.parameters.values():
             parameter.grad = None
-        leaves = [Tensor(v, record and c) if _is_float(v) else v for v, c in zip(self.inputs, self.checked, strict=True)]
+        inputs = zip(self.inputs, self.checked, strict=True)
+        leaves = [Tensor(v, record and checked) if _is_float(v) else v for v, checked in inputs]
         try:
             with contextlib.nullcontext() if record else no_grad():
                 out = self.fn(*leaves)
@@ -256,7 +263,7 @@ class _FunctionSubject(_Subject):
         return [leaf.grad for leaf in leaves]
 
     def _wrong_shape(self, error: ShapeError) -> GradcheckError:
-        """The engine refused what a backward returned; its message has both shapes (a repeated input's name is a guess)."""
+        """The engine refused what a backward returned. Its message has both shapes: the first argument so shaped."""
         shapes = [tuple(map(int, re.findall(r"\d+", s))) for s in re.findall(r"shape \(([^)]*)\)", str(error))]
         if len(shapes) != 2:
             diagnosis, name = f"wrong number or shape of gradients: {error}", None
@@ -302,12 +309,14 @@ class _PairSubject(_Subject):
         if len(gradients) == len(self.given):
             gradients = [g for g, f in zip(gradients, self.floats, strict=True) if f]
         if len(gradients) != len(self.arrays):
-            text = f"wrong number of gradients: backward returned {len(gradients)} for {len(self.arrays)} floating arrays"
+            count = f"{len(gradients)} for {len(self.arrays)} floating arrays"
+            text = f"wrong number of gradients: backward returned {count}"
             raise GradcheckError(f"gradcheck_pair\n  diagnosis: {text}", None, text)
         for (name, array), gradient in zip(self.arrays.items(), gradients, strict=True):
             if gradient is not None and np.shape(gradient) != array.shape:
                 diagnosis = shape_diagnosis(np.shape(gradient), array.shape)
-                message = f"gradcheck_pair: the gradient of {name!r} has shape {np.shape(gradient)}, the array {array.shape}"
+                shapes = f"shape {np.shape(gradient)}, the array {array.shape}"
+                message = f"gradcheck_pair: the gradient of {name!r} has {shapes}"
                 raise GradcheckError(f"{message}\n  diagnosis: {diagnosis}", name, diagnosis)
         return gradients
 
@@ -319,7 +328,7 @@ def _arrays_in(cache) -> list[np.ndarray]:
     return [array for part in parts for array in _arrays_in(part)]
 
 
-# The check itself ------------------------------------------------------------------------------------------------------
+# The check itself ----------------------------------------------------------------------------------------------------
 def _check(subject: _Subject, eps: float, atol: float, rtol: float, max_elements: int) -> bool:
     for name, array in subject.arrays.items():
         _refuse_infinite(name, array, f"the input {name!r} holds NaN or infinity")
@@ -344,7 +353,7 @@ def _check(subject: _Subject, eps: float, atol: float, rtol: float, max_elements
 def _refuse_infinite(name: str | None, array: np.ndarray, what: str) -> None:
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
-        text = f"not finite: {what}, first at index {tuple(map(int, bad[0]))}; choose inputs where the function is finite"
+        text = f"not finite: {what}, first at index {tuple(map(int, bad[0]))}; choose inputs where all is finite"
         raise GradcheckError(f"gradcheck\n  diagnosis: {text}", name, text)
 
 
@@ -372,7 +381,8 @@ class _Slopes:
             flat[where] = before
         if not (np.isfinite(up).all() and np.isfinite(down).all()):
             index = tuple(map(int, np.unravel_index(np.ravel(where)[0], self.subject.arrays[name].shape)))
-            text = f"not finite: the output becomes NaN or infinite when {name}{list(index)} moves by {step:g}; choose other inputs"
+            moving = f"{name}{list(index)} moves by {step:g}"
+            text = f"not finite: the output becomes NaN or infinite when {moving}; choose other inputs"
             raise GradcheckError(f"gradcheck\n  diagnosis: {text}", name, text)
         # one element: divide by the distance it went; a direction: the gradient meets the distances it went
         span = float(np.sum(ahead + back)) if np.ndim(where) == 0 else 2 * step
@@ -394,8 +404,9 @@ class _Slopes:
     def judge(self, name: str, where, gradient: np.ndarray, along=1.0) -> tuple[str, dict]:
         """``"right"``, ``"wrong"``, or ``"kink"``: not differentiable there, and outside the slopes of both sides.
 
-        Longer steps have less rounding error, a shorter one may miss a kink nearby: a right gradient meets one of them. At
-        a kink the slopes of the two sides differ as much when the step shrinks; at a mere bend the gap shrinks with it.
+        A shorter step may miss a kink nearby, longer ones (taken where steps disagree) have less rounding error: a
+        right gradient meets one of them. At a kink the slopes of the two sides differ as much when the step shrinks; at
+        a mere bend the gap shrinks with it.
         """
         first = self.measure(name, where, gradient, along)
         if first["right"]:
@@ -419,9 +430,10 @@ def _check_argument(slopes: _Slopes, name: str, gradient: np.ndarray, max_elemen
     box = tuple(np.arange(n) for n in shape)
     if size > max_elements:
         worst = _along_directions(slopes, name, gradient, rng)
-        box = _some_indices(shape, SAMPLE if worst is None else max_elements, worst)
+        box = _some_indices(shape, SAMPLE if worst is None else min(SAMPLE_WRONG, max_elements), worst)
     numbers = np.asarray(np.arange(size).reshape(shape)[np.ix_(*box)])  # flat numbers of the elements to be checked
-    numeric, wrong, kinks, noise = np.zeros(numbers.shape), np.zeros(numbers.shape, bool), np.zeros(numbers.shape, bool), 0.0
+    numeric, noise = np.zeros(numbers.shape), 0.0
+    wrong, kinks = np.zeros(numbers.shape, bool), np.zeros(numbers.shape, bool)
     for i in np.ndindex(numbers.shape):
         verdict, measured = slopes.judge(name, numbers[i], gradient)
         numeric[i], wrong[i], kinks[i] = measured["numeric"], verdict == "wrong", verdict == "kink"
@@ -443,8 +455,9 @@ def _check_argument(slopes: _Slopes, name: str, gradient: np.ndarray, max_elemen
         return (up - down) / (ahead - back)
 
     return Findings(
-        argument=name, shape=shape, box=box, analytic=np.asarray(gradient[np.ix_(*box)]), numeric=numeric, wrong=wrong, kinks=kinks,
-        values=np.array(slopes.subject.arrays[name][np.ix_(*box)]), slack=10 * (slopes.atol + noise), upstream=slopes.upstream,
+        argument=name, shape=shape, box=box, analytic=np.asarray(gradient[np.ix_(*box)]), numeric=numeric,
+        wrong=wrong, kinks=kinks, values=np.array(slopes.subject.arrays[name][np.ix_(*box)]),
+        slack=10 * (slopes.atol + noise), upstream=slopes.upstream,
         shapes={n: a.shape for n, a in slopes.subject.arrays.items()}, backward=analytic, outputs=outputs,
     )  # fmt: skip
 
@@ -475,7 +488,7 @@ def _some_indices(shape: tuple, budget: int, also: int | None) -> tuple[np.ndarr
     while np.prod([float(keep[n]) for n in shape]) > budget and max(keep.values()) > 1:
         longest = max(keep, key=keep.get)
         keep[longest] = max(1, keep[longest] * 7 // 8)
-    chosen = {n: np.linspace(0, n - 1, k).astype(int) if k > 1 else np.array([0]) for n, k in keep.items()}
+    chosen = {n: np.linspace(0, n - 1, k)[: (k + 1) // 2].astype(int) for n, k in keep.items()}  # the rest: mirrored
     extra = np.unravel_index(also, shape) if also is not None else ()
     for n, i in zip(shape, extra, strict=False):
         chosen[n] = np.append(chosen[n], i)
@@ -491,21 +504,22 @@ def _error(found: Findings, others: list[str]) -> GradcheckError:
     at = np.unravel_index(np.argmax(np.where(counted, np.nan_to_num(errors, nan=np.inf), -1)), errors.shape)
     index = tuple(int(found.box[k][i]) for k, i in enumerate(at))
     a, n = float(found.analytic[at]), float(found.numeric[at])
-    of = f"{counted.sum()} of {size} elements" if errors.size == size else f"{counted.sum()} of {errors.size} checked elements ({size} in all)"
+    of = f"{size} elements" if errors.size == size else f"{errors.size} checked elements ({size} in all)"
     lines = [
         f"gradcheck: the gradient of {found.argument!r}, shape {found.shape}, is wrong; worst at index {index}",
         f"  analytic: {a:.10g}",
         f"  numeric:  {n:.10g}",
         f"  relative error: {abs(a - n) / max(abs(a) + abs(n), 1e-8):.3g}",
-        f"  wrong: {of}",
+        f"  wrong: {counted.sum()} of {of}",
     ]
     if found.wrong.any() and found.kinks.any():
-        lines.append(f"  not counted: {found.kinks.sum()} more at kinks or ties, where the function is not differentiable")
+        lines.append(f"  not counted: {found.kinks.sum()} more at kinks or ties, where there is no derivative")
     if others:
         lines.append(f"  also wrong: {', '.join(others)}")
     error = GradcheckError("\n".join([*lines, f"  diagnosis: {diagnosis}"]), found.argument, diagnosis)
     error.index, error.analytic, error.numeric = index, a, n
-    for name, values in (("errors", errors), ("analytic_gradient", found.analytic), ("numeric_gradient", found.numeric)):
+    maps = {"errors": errors, "analytic_gradient": found.analytic, "numeric_gradient": found.numeric}
+    for name, values in maps.items():
         whole = np.full(found.shape, np.nan)
         whole[np.ix_(*found.box)] = values
         setattr(error, name, whole)

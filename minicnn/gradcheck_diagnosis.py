@@ -1,8 +1,8 @@
 """What a wrong gradient looks like, and what therefore is probably wrong with it.
 
-Each diagnosis is a function that looks for one pattern and returns a sentence, or None. The first that fits is reported,
-so the list at the end goes from the certain to the vague. Some look at the two gradients only; others call the backward
-again with another upstream gradient, or measure how each single output depends on each element (the Jacobian).
+Each diagnosis is a function that looks for one pattern and returns a sentence, or None. The first that fits is
+reported, so the list at the end goes from the certain to the vague. Some look at the two gradients only; others call
+backward again with another upstream gradient, or measure how each single output depends on each element (Jacobian).
 """
 from __future__ import annotations
 
@@ -99,14 +99,14 @@ def only_at_kinks(f: Findings) -> str | None:
         return None
     return (
         "only at kinks or ties: everywhere else the gradient is right; at these elements the slopes of the two sides "
-        "differ (a ReLU at 0, equal values in a pooling window), and the analytic value is not between them. The function "
-        "is not differentiable at this input: choose other values, e.g. random ones"
+        "differ (a ReLU at 0, equal values in a pooling window), and the analytic value is not between them. The "
+        "function is not differentiable at this input: choose other values, e.g. random ones"
     )
 
 
 def not_finite(f: Findings) -> str | None:
-    bad = ~np.isfinite(f.analytic)
-    return f"not finite: backward returned NaN or infinity in {bad.sum()} elements; divided by 0?" if bad.any() else None
+    bad = int((~np.isfinite(f.analytic)).sum())
+    return f"not finite: backward returned NaN or infinity in {bad} elements; divided by 0?" if bad else None
 
 
 def zero_gradient(f: Findings) -> str | None:
@@ -115,8 +115,8 @@ def zero_gradient(f: Findings) -> str | None:
     if np.any(f.analytic):
         return None
     return (
-        "zero gradient: backward returned zeros or None, or the graph is cut (detach, no_grad, .data, np functions), or a "
-        "mask is all zero"
+        "zero gradient: backward returned zeros or None, or the graph is cut (detach, no_grad, .data, np functions), "
+        "or a mask is all zero"
     )
 
 
@@ -126,7 +126,7 @@ def not_linear_upstream(f: Findings) -> str | None:
     if f.near(double, 2 * f.analytic).all():
         return None
     if f.near(double, f.analytic).all():
-        return "upstream gradient not used: backward returns the same whatever it is given; multiply by grad (chain rule)"
+        return "upstream gradient not used: backward returns the same whatever it is given; multiply by grad"
     return "not linear in the upstream gradient: backward of 2 g is not twice backward of g; is the gradient clipped?"
 
 
@@ -148,11 +148,12 @@ def _name_factor(c: float, f: Findings) -> str:
     for n, what in _sizes(f):
         summed, averaged = abs(c / n - 1) < 1e-4, abs(c * n - 1) < 1e-4
         if n == 2 and (summed or averaged):
-            return f"{text}; a missing or needless {'1/2' if summed else '2'}, or (N = 2, {what}) a sum in place of a mean or the reverse"
+            swap = "a sum in place of a mean" if summed else "a mean in place of a sum"
+            return f"{text}; a plain factor, or {swap} (N = 2, {what})"
         if summed:
-            return f"summed where it should be averaged (factor N = {n}, {what}): the gradient is {n} times too large, divide by {n}"
+            return f"summed where it should be averaged (factor N = {n}, {what}): {n} times too large"
         if averaged:
-            return f"averaged where it should be summed (factor 1/N, N = {n}, {what}): the gradient is {n} times too small"
+            return f"averaged where it should be summed (factor 1/N, N = {n}, {what}): {n} times too small"
     return text
 
 
@@ -195,7 +196,7 @@ def transposed(f: Findings) -> str | None:
         for axes in _permutations(a.ndim):
             back = np.argsort(axes)
             if f.fits(a.reshape([a.shape[k] for k in axes]).transpose(back)):
-                return f"transposed: reshaped where transpose{tuple(map(int, back))} was needed; a reshape keeps the memory order"
+                return f"transposed: reshaped where transpose{tuple(map(int, back))} was needed"
     return None
 
 
@@ -206,7 +207,7 @@ def _permutations(ndim: int) -> list[tuple[int, ...]]:
 
 
 def overwritten(f: Findings) -> str | None:
-    """Backward is right for every single output alone, but not for all at once: the last one has wiped out the others."""
+    """Backward is right for every single output alone, but not for all at once: the last one has wiped out others."""
     element = f.parts[0]  # of a wrong element, (*output shape)
     touching = np.flatnonzero(~f.near(element, 0))
     if len(touching) < 2:
@@ -218,8 +219,8 @@ def overwritten(f: Findings) -> str | None:
         if not f.near(alone, f.parts.reshape(len(f.rows), -1)[:, j]).all():
             return None
     return (
-        "gradient overwritten instead of added: for each output alone backward is right, for all together it is not; where "
-        "an element is used several times, += its gradients (np.add.at for repeated indices)"
+        "gradient overwritten instead of added: for each output alone backward is right, for all together it is not; "
+        "where an element is used several times, += its gradients (np.add.at for repeated indices)"
     )
 
 
@@ -238,14 +239,14 @@ def part_only(f: Findings) -> str | None:
             same = np.flatnonzero(match.all(0))  # one slice for all elements?
             where = np.unravel_index(same[0], [f.upstream.shape[k] for k in kept]) if len(same) else ()
             single = (~f.near(f.parts, 0)).sum(0).max() <= 1  # each output depends on one element: broadcast
-            if len(same) and single and wrong + f.kinks.sum() == f.analytic.size:
+            one = f"only index {tuple(map(int, where))} of output axes {kept}" if len(same) else "one use"
+            if len(same) and single and f.wrong[~f.kinks].all():
                 return (
-                    f"a broadcast axis not summed: only index {tuple(map(int, where))} of output axes {kept} counts; the "
-                    f"argument is used for all of them, so sum the gradient over these axes"
+                    f"a broadcast axis not summed: {one} counts; the argument is used for all of them, so sum "
+                    f"the gradient over these axes"
                 )
-            slices = f"only index {tuple(map(int, where))} of output axes {kept} counts" if len(same) else "one use counts"
             return (
-                f"gradient overwritten instead of added: {slices}, where an element is used several times; "
+                f"gradient overwritten instead of added: {one} counts, where an element is used several times; "
                 f"write += in the loop of the backward"
             )
     return None
@@ -261,7 +262,7 @@ def summed_over_wrong_axes(f: Findings) -> str | None:
     for k, n in enumerate(total.shape):
         sums = total.sum(tuple(a for a in range(total.ndim) if a != k))
         if n == f.analytic.size and f.near(f.analytic, sums).all():
-            return f"a broadcast axis not summed: summed over the wrong axes, as if the argument lay along output axis {k}"
+            return f"a broadcast axis not summed: summed over the wrong axes, as if it lay along output axis {k}"
     return None
 
 
@@ -272,15 +273,15 @@ def skip_path(f: Findings) -> str | None:
     upstream = f.upstream[np.ix_(*f.box)]
     if f.fits(f.analytic + upstream):
         return (
-            "gradient overwritten instead of added: what is missing is the upstream gradient itself, the identity path of a "
-            "skip connection"
+            "gradient overwritten instead of added: what is missing is the upstream gradient itself, the identity path "
+            "of a skip connection"
         )
     if f.near(f.analytic, upstream).all():
         return "upstream gradient passed on unchanged: backward forgot the function's own derivative"
     return None
 
 
-# Where: which elements are wrong ----------------------------------------------------------------------------------------
+# Where: which elements are wrong -------------------------------------------------------------------------------------
 def only_at_border(f: Findings) -> str | None:
     if f.wrong.ndim < 3 or min(f.shape[-2:]) < 3:
         return None
@@ -297,29 +298,45 @@ def only_at_border(f: Findings) -> str | None:
     if not bad:
         return None
     return (
-        f"wrong only at the border ({', '.join(bad)}; up to {width} from the side), right inside: look at the padding, and at "
-        f"windows that reach over the image"
+        f"wrong only at the border ({', '.join(bad)}; up to {width} from the side), right inside: look at the "
+        f"padding, and at windows that reach over the image"
     )
+
+
+def only_some_values_of_a_vector(f: Findings) -> str | None:
+    """Before channels: a vector has no other axis to tell them by."""
+    return only_some_values(f) if f.wrong.ndim == 1 else None
 
 
 def only_some_channels(f: Findings) -> str | None:
     """All wrong elements lie in some indices of one axis, and most elements there are wrong."""
-    batch = f.upstream.shape[0] if f.upstream.ndim else None
-    image = f.wrong.ndim > 1 and f.shape[0] == batch
+    image = f.wrong.ndim > 1 and _axis_0_is_the_batch(f)
     for axis in [1, 0, *range(2, f.wrong.ndim)] if image else range(f.wrong.ndim):
         others = tuple(k for k in range(f.wrong.ndim) if k != axis)
         here = f.wrong.any(others)
         if here.all() or f.wrong.mean(others)[here].min() < 0.5:
             continue
         which = f.box[axis][here]
+        run = which[-1] - which[0] + 1 == len(which)
+        if f.wrong.ndim == 1 and not run and len(which) > len(here) / 3:
+            continue  # a vector's scattered elements are no channels
         text = f"only for some channels: axis {axis}, index {', '.join(map(str, which))} of {f.shape[axis]}"
         if image and axis == 0:
             text = f"only for some samples of the batch: index {', '.join(map(str, which))} of {f.shape[0]}"
-        size = which[-1] - which[0] + 1
-        if size == len(which) > 1 and f.shape[axis] % size == 0 and which[0] % size == 0:
+        size = len(which)
+        if run and size > 1 and f.shape[axis] % size == 0 and which[0] % size == 0:
             text += f" (a run: group {which[0] // size} of {f.shape[axis] // size}?)"
         return f"{text}; the others are right{_factor_there(f)}"
     return None
+
+
+def _axis_0_is_the_batch(f: Findings) -> bool:
+    """Sample n of the argument goes into sample n of the output and into no other."""
+    if f.upstream.ndim == 0 or f.upstream.shape[0] != f.shape[0]:
+        return False
+    sample = f.box[0][np.unravel_index(f.rows, f.wrong.shape)[0]]  # (rows,)
+    touched = (~f.near(f.parts, 0)).reshape(len(sample), f.shape[0], -1).any(2)  # (rows, N)
+    return not (touched & (np.arange(f.shape[0]) != sample[:, None])).any()
 
 
 def _factor_there(f: Findings) -> str:
@@ -335,10 +352,12 @@ def only_some_values(f: Findings) -> str | None:
     if min(len(wrong), len(right)) < 3:
         return None
     if wrong.max() < right.min():
-        return f"only for some values: wrong where {f.argument} < {right.min():.4g}{_factor_there(f)}; look at that branch"
-    if wrong.min() > right.max():
-        return f"only for some values: wrong where {f.argument} > {right.max():.4g}{_factor_there(f)}; look at that branch"
-    return None
+        where = f"{f.argument} < {right.min():.4g}"
+    elif wrong.min() > right.max():
+        where = f"{f.argument} > {right.max():.4g}"
+    else:
+        return None
+    return f"only for some values: wrong where {where}{_factor_there(f)}; look at that branch"
 
 
 def no_simple_pattern(f: Findings) -> str:
@@ -353,11 +372,12 @@ def no_simple_pattern(f: Findings) -> str:
 
 DIAGNOSES = (
     only_at_kinks, not_finite, zero_gradient, not_linear_upstream, constant_factor, transposed, skip_path, overwritten,
-    part_only, summed_over_wrong_axes, only_at_border, only_some_channels, only_some_values, no_simple_pattern,
+    part_only, summed_over_wrong_axes, only_at_border, only_some_values_of_a_vector, only_some_channels,
+    only_some_values, no_simple_pattern,
 )  # fmt: skip
 
 
-# The picture ------------------------------------------------------------------------------------------------------------
+# The picture ---------------------------------------------------------------------------------------------------------
 def draw_error_map(error, path=None):
     """Analytic gradient, numeric gradient and difference side by side, the worst element circled."""
     from matplotlib.figure import Figure
@@ -366,9 +386,9 @@ def draw_error_map(error, path=None):
     figure = Figure(figsize=(13, 4.5), layout="constrained")
     figure.suptitle(f"gradient of {error.argument}, shape {a.shape}\n{error.diagnosis.split(':')[0]}", fontsize=11)
     panels = (("analytic (backward)", a), ("numeric (central difference)", n), ("difference", a - n))
-    scale = np.nanmax(np.abs(np.where(np.isfinite(n), n, np.nan)), initial=0.0) or 1.0
+    scale = _largest(n)
     for axes, (title, values) in zip(figure.subplots(1, 3), panels, strict=True):
-        limit = scale if title != "difference" else np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)) or 1.0
+        limit = scale if title != "difference" else _largest(values)
         tiles, (high, wide) = _as_tiles(values)
         axes.set_facecolor("lightgrey")  # not checked, and the gaps between maps
         picture = axes.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -382,8 +402,13 @@ def draw_error_map(error, path=None):
     return figure
 
 
+def _largest(values: np.ndarray) -> float:
+    """The largest finite magnitude; 1 if all are 0."""
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values))) or 1.0
+
+
 def _as_four_axes(shape: tuple) -> tuple[int, int, int, int]:
-    """A vector is one row, a matrix one map, three axes a row of maps, four a grid of maps; more are merged in front."""
+    """A vector is one row, a matrix one map, three axes a row of maps, four a grid; more are merged in front."""
     if len(shape) > 4:
         return (int(np.prod(shape[:-3])), *shape[-3:])
     return (*(1,) * (4 - len(shape)), *shape)
@@ -417,4 +442,5 @@ def _label(axes, shape: tuple, high: int, wide: int) -> None:
         ticks([k * (size + 1) + (size - 1) / 2 for k in shown], labels=[str(k) for k in shown])
     names = [f"axis {k}" for k in range(len(shape))]
     axes.set_xlabel(f"maps: {names[-3]} (inside: {names[-1]})")
-    axes.set_ylabel(f"maps: {' x '.join(names[:-3])} (inside: {names[-2]})" if len(shape) > 3 else f"inside: {names[-2]}")
+    across = f"maps: {' x '.join(names[:-3])} (inside: {names[-2]})"
+    axes.set_ylabel(across if len(shape) > 3 else f"inside: {names[-2]}")

@@ -1,14 +1,15 @@
 """What ``minicnn train`` and ``minicnn demo`` do: build data, model, optimiser and schedule, train, test, say where it is."""
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from . import data, models, optim, random
 from .data import transforms
-from .device import check_device
+from .device import check_device, set_num_threads
 from .errors import ArgumentError
 from .files import fresh_folder
-from .kernels import set_num_threads
 from .summary import summary
 from .training import Trainer, evaluate
 from .weights import load
@@ -53,14 +54,19 @@ def train(
     steps = len(by_split["train"])
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * steps, warmup=min(steps, epochs * steps - 1))
 
-    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, dataset.image_shape))}\n")
-    click.echo(f"{summary(model, dataset.image_shape, show=False)}\n")
+    table = summary(model, dataset.image_shape, show=False)
     folder = fresh_folder(out)
+    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, dataset.image_shape))}\n")
+    click.echo(f"{table}\n")
     metadata = {"model": model_name, "data": data_name, "num_classes": str(len(dataset.classes)), "seed": str(seed)}
     trainer = Trainer(
         model, optimizer, by_split["train"], by_split["val"], schedule=schedule, out=folder, metadata=metadata
     )
-    trainer.fit(epochs)
+    try:
+        trainer.fit(epochs)
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # if no epoch was finished, it is empty
 
     model.load_state_dict(load(folder / "best.safetensors"))
     result = evaluate(model, by_split["test"])

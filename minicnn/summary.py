@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .autograd import no_grad
-from .errors import MinicnnError, ShapeError
+from .errors import ArgumentError, MinicnnError, ShapeError
 from .nn import Conv2d, Linear, Module
+from .ops import checks
 from .tensor import Tensor
 
 
@@ -87,8 +88,13 @@ def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), sho
     ShapeError
         If the model does not take images of that size; the message names the layer.
     """
-    if len(input_size) != 3:
-        raise ShapeError(f"summary: input_size must be (channels, height, width), got {input_size}")
+    if not isinstance(model, Module):
+        hint = f"; make one, {model.__name__}(...)" if isinstance(model, type) else ""
+        raise ArgumentError(f"summary takes a model, got {model!r}{hint}")
+    if not isinstance(input_size, (tuple, list)) or len(input_size) != 3:
+        raise ShapeError(f"summary: input_size must be (channels, height, width), got {input_size!r}")
+    for side, size in zip(("channels", "height", "width"), input_size):
+        checks.whole("summary", f"input_size's {side}", size)
     rows: list[Row] = []
     counted: set[int] = set()
 

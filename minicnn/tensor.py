@@ -12,7 +12,7 @@ import numbers
 import numpy as np
 
 from .device import check_device
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import ArgumentError, DtypeError, GraphError, ScalarError, ShapeError
 
 FLOATS = (np.float16, np.float32, np.float64)
 
@@ -70,8 +70,13 @@ class Tensor:
 
     def __len__(self) -> int:
         if self.ndim == 0:
-            raise TypeError("a tensor without axes has no length")
+            raise ScalarError(
+                "a tensor without axes, shape (), has no length and nothing to iterate over; .item() gives its number"
+            )
         return len(self.data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
         text = np.array2string(self.data, separator=", ", prefix="tensor(")
@@ -104,6 +109,10 @@ class Tensor:
         return int(self.item())
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"a tensor of shape {self.shape} is neither true nor false; use .numpy().any() or .numpy().all()"
+            )
         return bool(self.item())
 
     def detach(self) -> Tensor:
@@ -171,12 +180,29 @@ class Tensor:
                 "assigning into a tensor that requires a gradient would falsify the graph; build the result with "
                 "mc.cat, mc.stack or a mask (x * mask), or change x.data under your own responsibility"
             )
-        self.data[index.data if isinstance(index, Tensor) else index] = as_array(value)
+        index = index.data if isinstance(index, Tensor) else index
+        try:
+            self.data[index] = as_array(value)
+        except (IndexError, ValueError) as error:
+            raise ShapeError(
+                f"assigning values of shape {np.shape(value)} into a tensor of shape {self.shape}: {error}"
+            ) from None
 
 
 def as_array(value) -> np.ndarray:
     """A tensor's array, or anything NumPy can read."""
     return value.data if isinstance(value, Tensor) else np.asarray(value)
+
+
+def check_dtype(dtype, what: str = "a dtype of numbers") -> np.dtype:
+    """A dtype of numbers, by its name or type."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.kind not in "fiub":
+        raise ArgumentError(f"{dtype!r} is not {what}: take 'float32', 'float64', 'int64', 'uint8' or 'bool'")
+    return found
 
 
 def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "cpu") -> Tensor:
@@ -196,21 +222,48 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
     ShapeError
         If a nested list is ragged.
     DtypeError
-        If the elements are not numbers.
+        If the elements are not numbers, or do not fit into ``dtype``.
     """
     check_device(device)
     if isinstance(array_like, (list, tuple)):
         array_like = _without_tensors(array_like)
+    if array_like is None:
+        raise DtypeError("a tensor cannot be made of None; does the function that gave it lack its return?")
     try:
-        array = np.array(as_array(array_like), dtype=dtype)
-    except ValueError as error:
-        raise ShapeError(f"the rows of a tensor must have equal lengths: {error}") from None
+        array = np.array(as_array(array_like))
+    except ValueError:
+        raise ShapeError(
+            f"the rows of a tensor must have equal lengths; here are rows of shapes {_unequal(array_like)}"
+        ) from None
     if array.dtype.kind not in "fiub":
         raise DtypeError(f"a tensor holds numbers; got elements of type {array.dtype} ({type(array_like).__name__})")
+    if dtype is not None:
+        array = _converted(array, check_dtype(dtype))
     from_python = not hasattr(array_like, "dtype") and not _holds_arrays(array_like)
     if dtype is None and from_python and array.dtype.kind != "b":
         array = array.astype(np.float32)
     return Tensor(array.astype(array.dtype.newbyteorder("="), copy=False), requires_grad)
+
+
+def _converted(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind in "iu" and array.size:
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if not (array.min() >= low and array.max() <= high):  # true for NaN
+            raise DtypeError(
+                f"values from {array.min()} to {array.max()} do not fit into {dtype}, which holds {low} to {high}"
+            )
+    return array.astype(dtype, copy=False)
+
+
+def _unequal(items) -> str:
+    """The differing shapes in the innermost list that is ragged."""
+    shapes = set()
+    for item in items:
+        try:
+            shapes.add(np.shape(item))
+        except ValueError:
+            return _unequal(item)
+    return " and ".join(map(str, sorted(shapes)))
 
 
 def _without_tensors(items):

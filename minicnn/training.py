@@ -15,9 +15,10 @@ from . import functional as F
 from . import plots, weights
 from .autograd import no_grad
 from .data import Loader
-from .errors import ArgumentError, DivergedError
-from .files import replacing
+from .errors import ArgumentError, DataError, DivergedError
+from .files import replacing, writing
 from .nn import Module
+from .ops import checks
 from .optim import Optimizer
 from .optim.lr_scheduler import LRScheduler
 from .tensor import Tensor, as_tensor
@@ -72,6 +73,7 @@ class Trainer:
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
         metadata: dict[str, str] | None = None, progress: bool = True,
     ) -> None:  # fmt: skip
+        _check_parts(model, optimizer, train, val)
         self.model, self.optimizer, self.train, self.val = model, optimizer, train, val
         self.schedule, self.loss, self.progress = schedule, loss, progress
         self.out = None if out is None else pathlib.Path(out)
@@ -87,8 +89,10 @@ class Trainer:
         DivergedError
             When the loss is no longer finite. Weights and metrics of the finished epochs are on disk by then.
         """
-        if epochs < 1:
-            raise ArgumentError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
+        epochs = checks.whole("Trainer.fit", "epochs", epochs)
+        if self.out is not None:
+            with writing(self.out):  # complain before an hour of training, not after it
+                self.out.mkdir(parents=True, exist_ok=True)
         try:
             for _ in range(epochs):
                 self._fit_epoch(len(self.rows) + 1, len(self.rows) + epochs)
@@ -103,28 +107,41 @@ class Trainer:
         with self._bar(self.train, f"epoch {epoch}/{last}") as bar:
             for images, labels in bar:
                 logits, loss = self.step(images, labels)
-                if not np.isfinite(loss):
-                    raise DivergedError(
-                        f"the loss became {loss} in epoch {epoch}, with a learning rate of {self.optimizer.param_groups[0]['lr']:g}; "
-                        f"try a tenth of it, or look for NaN in the data"
-                    )
+                self._check_finite("the loss", loss, epoch)
                 average.add(loss, logits, labels)
                 bar.set_postfix(self._figures(average, start), refresh=False)
+            if not average.images:
+                raise DataError(
+                    f"epoch {epoch}: the training loader gave no batch; a generator is used up after one epoch"
+                )
             seconds = time.perf_counter() - start
+            for name, parameter in self.model.named_parameters():  # the last step's doing; no loss has shown it yet
+                self._check_finite(name, float(np.abs(parameter.data).max()), epoch)
             validation = self.evaluate(self.val) if self.val is not None else None
+            if validation is not None:
+                self._check_finite("the validation loss", validation.loss, epoch)
             figures = self._figures(average, start, seconds)
             if validation is not None:
                 figures.update(val_loss=f"{validation.loss:.3f}", val_acc=f"{100 * validation.accuracy:.1f}%")
             bar.set_postfix(figures)
         self._record(epoch, average, validation, seconds)
 
+    def _check_finite(self, what: str, value: float, epoch: int) -> None:
+        if not np.isfinite(value):
+            lr = self.optimizer.param_groups[0]["lr"]
+            raise DivergedError(
+                f"{what} became {value} in epoch {epoch}, with a learning rate of {lr:g}; "
+                f"try {lr / 10:g}, or look for NaN in the data"
+            )
+
     def step(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
         """One update: forward, backward, optimiser, schedule. Returns the logits and the loss."""
         self.optimizer.zero_grad()
-        logits = self.model(as_tensor(images))
-        loss = self.loss(logits, labels)
-        loss.backward()
-        self.optimizer.step()
+        with np.errstate(over="ignore", invalid="ignore"):  # said better, by DivergedError
+            logits = self.model(as_tensor(images))
+            loss = self.loss(logits, labels)
+            loss.backward()
+            self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
         return logits.data, loss.item()
@@ -170,9 +187,30 @@ def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) ->
     was_training, average = model.training, Average()
     model.eval()
     try:
-        for images, labels in loader:
-            logits = model(Tensor(images))
-            average.add(loss(logits, labels).item(), logits.data, labels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for images, labels in loader:
+                logits = model(Tensor(images))
+                average.add(loss(logits, labels).item(), logits.data, labels)
     finally:
         model.train(was_training)
+    if not average.images:
+        raise DataError("evaluate: the loader gave no batch, so there is no mean; a generator can be used once only")
     return average
+
+
+def _check_parts(model, optimizer, train, val) -> None:
+    for name, part, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
+        if not isinstance(part, kind):
+            hint = f"; make one, {part.__name__}(...)" if isinstance(part, type) else ""
+            raise ArgumentError(f"Trainer: {name} must be an instance of {kind.__name__}, got {part!r}{hint}")
+    for name, loader in (("train", train), ("val", val)):
+        if loader is not None and not hasattr(loader, "__iter__"):
+            raise ArgumentError(
+                f"Trainer: {name} must give batches, got {type(loader).__name__}; wrap it, data.Loader({name}, 64)"
+            )
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for _, p, _ in optimizer.numbered()):
+        raise ArgumentError(
+            f"Trainer: this {type(optimizer).__name__} updates none of the {len(own)} parameters of the model, but "
+            "another model's; build it from model.parameters()"
+        )

@@ -4,10 +4,11 @@ from __future__ import annotations
 import os
 import pathlib
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
-from .errors import FileError
+from .errors import ArgumentError, FileError
 from .files import replacing
 from .nn import Module
 from .tensor import as_array
@@ -15,7 +16,18 @@ from .tensor import as_array
 SUFFIXES = (".safetensors", ".npz")
 
 
+def _path(path) -> pathlib.Path:
+    try:
+        return pathlib.Path(path)
+    except TypeError:
+        raise ArgumentError(
+            f"a path was expected, got {type(path).__name__}; it is save(model, path) and load(path)"
+        ) from None
+
+
 def _suffix(path: pathlib.Path) -> str:
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
     if path.suffix not in SUFFIXES:
         raise FileError(f"{path}: weights are kept in {' or '.join(SUFFIXES)} files, not in {path.suffix or 'a nameless kind'}")
     return path.suffix
@@ -36,14 +48,15 @@ def save(obj: Module | dict, path: str | os.PathLike, metadata: dict[str, str] |
     FileError
         If the suffix is neither, or a value is not an array.
     """
-    path = pathlib.Path(path)
+    path = _path(path)
     suffix = _suffix(path)
     state = obj.state_dict() if isinstance(obj, Module) else obj
-    arrays = {str(k): np.ascontiguousarray(as_array(v)) for k, v in state.items()}
-    for name, array in arrays.items():
-        arrays[name] = array.reshape(np.shape(as_array(state[name])))  # ascontiguousarray gives 0-d arrays an axis
-        if array.dtype.kind not in "fiub":
-            raise FileError(f"{path}: {name} is no array of numbers, but {type(state[name]).__name__}")
+    if not isinstance(state, Mapping):
+        raise ArgumentError(
+            f"save takes a model or a dict of names to arrays, got {type(obj).__name__}; its order is save(model, path)"
+        )
+    arrays = {str(name): _array(path, name, value) for name, value in state.items()}
+    metadata = {str(k): str(v) for k, v in (metadata or {}).items()}
     with replacing(path) as temporary:
         if suffix == ".npz":
             np.savez(temporary, **arrays)
@@ -51,6 +64,17 @@ def save(obj: Module | dict, path: str | os.PathLike, metadata: dict[str, str] |
             from safetensors.numpy import save_file
 
             save_file(arrays, temporary, metadata=metadata)
+
+
+def _array(path: pathlib.Path, name: str, value) -> np.ndarray:
+    """A value as a contiguous array of its own shape."""
+    try:
+        array = as_array(value)
+    except ValueError:
+        raise FileError(f"{path}: {name} is no array of numbers, but a ragged {type(value).__name__}") from None
+    if array.dtype.kind not in "fiub":
+        raise FileError(f"{path}: {name} is no array of numbers, but {type(value).__name__} ({array.dtype})")
+    return np.ascontiguousarray(array).reshape(array.shape)  # ascontiguousarray gives 0-d arrays an axis
 
 
 def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -61,7 +85,7 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
     FileError
         If there is no such file, it is of another kind, or it is damaged.
     """
-    path = pathlib.Path(path)
+    path = _path(path)
     suffix = _suffix(path)
     if not path.is_file():
         raise FileError(f"there is no file {path}")

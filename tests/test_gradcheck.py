@@ -45,7 +45,7 @@ def pair_failure(forward, backward, arrays) -> mc.GradcheckError:
     return caught.value
 
 
-# Right gradients ---------------------------------------------------------------------------------------------------------
+# Right gradients -----------------------------------------------------------------------------------------------------
 CORRECT = {
     "arithmetic": (lambda a, b: (a * b - a / (b * b + 1)).exp(), [draw(3, 4), draw(4, seed=1)]),
     "conv2d": (
@@ -61,13 +61,13 @@ CORRECT = {
     ),
     "local_response_norm": (lambda x: F.local_response_norm(x, 5, alpha=0.1), [draw(2, 7, 3, 3)]),
     "linear": (F.linear, [draw(3, 4), draw(5, 4), draw(5)]),
-    "cross_entropy": (lambda x, labels: F.cross_entropy(x, labels, label_smoothing=0.1), [10 * draw(4, 5), np.arange(4)]),
+    "cross_entropy": (lambda x, y: F.cross_entropy(x, y, label_smoothing=0.1), [10 * draw(4, 5), np.arange(4)]),
     "mse_loss": (F.mse_loss, [draw(4, 5), draw(4, 5, seed=1)]),
     "softmax": (F.softmax, [draw(4, 5)]),
     "tanh of sigmoid": (lambda x: F.tanh(F.sigmoid(x)), [draw(4, 5)]),
     "leaky_relu": (F.leaky_relu, [draw(4, 5)]),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 2), [draw(2, 4, 3, 3)]),
-    "pad": (lambda x: F.pad(x, 1), [draw(2, 2, 3, 3)]),
+    "pad": (lambda x: F.pad(x, (1, 2, 0, 1)), [draw(2, 2, 3, 3)]),
     "repeated index": (lambda x: x[np.array([0, 1, 1, 3])], [draw(4, 2)]),
     "one number": (lambda x: x * x, [np.array(3.0)]),
 }
@@ -87,7 +87,7 @@ def test_no_false_alarm_at_other_scales(scale):
     assert mc.gradcheck(F.mse_loss, [scale * draw(3, 4), scale * draw(3, 4, seed=1)])
 
 
-# A bug of each kind --------------------------------------------------------------------------------------------------------
+# A bug of each kind --------------------------------------------------------------------------------------------------
 def scaled(factor):
     return op(np.sin, lambda grad, x: factor * grad * np.cos(x))
 
@@ -168,14 +168,15 @@ def mean_of_squares(dx):
     return op(lambda x: np.asarray((x * x).sum(1).mean()), lambda g, x: dx(g, x))
 
 
-X4 = draw(4, 4, 5, 5)
+X4 = draw(4, 4, 7, 7)
 PLANTED = {
     "constant factor 2": (scaled(2), [draw(3, 4)], "x", "constant factor 2:"),
     "constant factor 1/2": (scaled(0.5), [draw(3, 5)], "x", "constant factor 1/2:"),
     "constant factor of no meaning": (scaled(0.7), [draw(3, 5)], "x", "constant factor 7/10:"),
     "constant factor of one number": (scaled(0.3), [draw(1)], "x", "constant factor 3/10:"),
     "sign": (scaled(-1), [draw(3, 4)], "x", "sign flipped"),
-    "zero": (op(np.sin, lambda g, x: None), [draw(3, 4)], "x", "zero gradient"),
+    "zero": (op(np.sin, lambda g, x: (None,)), [draw(3, 4)], "x", "zero gradient"),
+    "forgotten return": (op(np.sin, lambda g, x: None), [draw(3, 4)], "x", "wrong number or shape of gradients|zero"),
     "cut graph": (lambda x: x * 0 + mc.tensor(np.sin(x.data)), [draw(3, 4)], "x", "zero gradient"),
     "no dependence": (op(lambda x: 0 * x, lambda g, x: g), [draw(3, 4)], "x", "no gradient expected"),
     "summed, not averaged": (
@@ -187,17 +188,22 @@ PLANTED = {
         re.escape("averaged where it should be summed (factor 1/N, N = 5, the batch size)"),
     ),
     "a mean over pixels forgotten": (
-        op(lambda x: x.mean((2, 3)), lambda g, x: np.broadcast_to(g[..., None, None], x.shape)), [draw(2, 4, 3, 5)], "x",
+        op(lambda x: x.mean((2, 3)), lambda g, x: np.broadcast_to(g[..., None, None], x.shape)),
+        [draw(2, 4, 3, 5)], "x",
         r"summed where it should be averaged \(factor N = 15, the pixels of one channel of x\)",
     ),
-    "transposed square": (matmul(dw=lambda g, x, w: (x.T @ g).T), [draw(3, 4), draw(4, 4)], "w", "transposed: analytic"),
+    "transposed square": (
+        matmul(dw=lambda g, x, w: (x.T @ g).T), [draw(3, 4), draw(4, 4)], "w", "transposed: analytic",
+    ),
     "reshape for transpose": (
         op(lambda x: x.T * 1.0, lambda g, x: g.reshape(x.shape)), [draw(3, 4)], "x", "transposed: reshaped",
     ),
     "rotated weight gradient": (
         conv(dw_of=lambda dw: dw[..., ::-1, ::-1]), [X4, draw(3, 4, 3, 3)], "w", r"flipped along spatial axes \(2, 3\)",
     ),
-    "border": (BorderConv.apply, [mc.tensor(X4, requires_grad=True), draw(3, 4, 3, 3)], "x", "wrong only at the border"),
+    "border": (
+        BorderConv.apply, [mc.tensor(X4, requires_grad=True), draw(3, 4, 3, 3)], "x", "wrong only at the border",
+    ),
     "one channel": (wrong_channels([2]), [X4], "x", r"only for some channels: axis 1, index 2 of 4;.*gradient is zero"),
     "a group": (
         wrong_channels([2, 3], 3.0), [X4], "x",
@@ -211,12 +217,16 @@ PLANTED = {
         bias_op(lambda g: g[0].sum((1, 2))), [X4[:2], draw(4)], "b", r"a broadcast axis not summed: only index \(0,\)",
     ),
     "bias of the first pixel": (
-        bias_op(lambda g: g.sum(0)[:, 0, 0]), [X4[:2], draw(4)], "b", r"a broadcast axis not summed: only index \(0, 0\)",
+        bias_op(lambda g: g.sum(0)[:, 0, 0]), [X4[:2], draw(4)], "b",
+        r"a broadcast axis not summed: only index \(0, 0\)",
     ),
     "bias summed over the wrong axes": (
-        bias_op(lambda g: g.sum((0, 1, 2))), [X4[..., :4], draw(4)], "b", "a broadcast axis not summed: summed over the wrong",
+        bias_op(lambda g: g.sum((0, 1, 2))), [X4[..., :4], draw(4)], "b",
+        "a broadcast axis not summed: summed over the wrong",
     ),
-    "bias gradient not summed": (bias_op(lambda g: g), [X4[..., :3], draw(4)], "b", "a broadcast axis not summed: backward"),
+    "bias gradient not summed": (
+        bias_op(lambda g: g), [X4[..., :3], draw(4)], "b", "a broadcast axis not summed: backward",
+    ),
     "repeated index": (
         op(lambda x: x[[0, 1, 1, 3, 1]], overwriting_pick), [draw(4, 2)], "x", "gradient overwritten instead of added",
     ),
@@ -233,7 +243,9 @@ PLANTED = {
     ),
     "upstream ignored": (op(np.sin, lambda g, x: np.cos(x)), [draw(3, 4)], "x", "upstream gradient not used"),
     "upstream passed on": (op(np.sin, lambda g, x: g), [draw(3, 4)], "x", "upstream gradient passed on unchanged"),
-    "clipped": (op(np.sin, lambda g, x: np.clip(g, -1, 1) * np.cos(x)), [draw(3, 4)], "x", "not linear in the upstream"),
+    "clipped": (
+        op(np.sin, lambda g, x: np.clip(g, -1, 1) * np.cos(x)), [draw(3, 4)], "x", "not linear in the upstream",
+    ),
     "infinite": (op(lambda x: x * x, lambda g, x: g / (x * 0)), [draw(3, 4)], "x", "not finite: backward"),
     "one branch": (
         op(lambda x: np.where(x > 0, x, 0.1 * x), lambda g, x: np.where(x > 0, g, 0)), [draw(20)], "x",
@@ -241,7 +253,8 @@ PLANTED = {
     ),
     "wrong shape": (op(np.sin, lambda g, x: g[:1, :1]), [draw(3, 4)], "x", "wrong shape"),
     "no pattern": (
-        op(np.sin, lambda g, x: g * np.cos(x) * draw(6, 7, seed=5)), [draw(6, 7)], "x", "no simple pattern: the correlation",
+        op(np.sin, lambda g, x: g * np.cos(x) * draw(6, 7, seed=5)), [draw(6, 7)], "x",
+        "no simple pattern: the correlation",
     ),
 }  # fmt: skip
 
@@ -254,7 +267,7 @@ def test_planted_bug_is_diagnosed(name):
     renamed = {1: lambda x: fn(x), 2: (lambda x, b: fn(x, b)) if argument == "b" else (lambda x, w: fn(x, w))}
     error = failure(renamed[len(inputs)], inputs)
     assert re.match(pattern, error.diagnosis), error.diagnosis
-    assert error.argument == argument
+    assert error.argument in (argument, None if name == "forgotten return" else argument)
 
 
 def test_rotated_kernel_on_the_way_to_the_input():
@@ -296,7 +309,7 @@ def test_all_wrong_arguments_are_listed():
     assert error.argument == "inputs[0]" and "also wrong: inputs[1]" in str(error)
 
 
-# Kinks ---------------------------------------------------------------------------------------------------------------------
+# Kinks ---------------------------------------------------------------------------------------------------------------
 def test_valid_subgradients_at_kinks_are_accepted():
     """At a kink any slope between the two sides is right: ReLU and abs at 0, ties in overlapping max-pool windows."""
     for fn in (F.relu, lambda x: x.abs(), F.relu6):
@@ -319,7 +332,7 @@ def test_wrong_only_at_kinks():
 
 
 def test_ties_shared_wrongly():
-    """Max pooling that gives every tied pixel the whole gradient is caught, though every element is at a kink or flat."""
+    """Max pooling that gives all tied pixels twice the gradient is caught, though all lie at kinks or on the flat."""
 
     def backward(g, x):
         return (x == x.max()) * g * 2.0
@@ -336,10 +349,10 @@ def test_kinks_do_not_hide_a_bug_elsewhere():
     assert "not counted: 1 more at kinks" in str(error)
 
 
-# Large inputs ----------------------------------------------------------------------------------------------------------------
+# Large inputs --------------------------------------------------------------------------------------------------------
 def test_large_input_passes():
-    """Random directions and a sample agree for a right gradient of 16,384 elements."""
-    assert mc.gradcheck(lambda x: F.relu(x) * x, draw(2, 8, 32, 32))
+    """Random directions and a sample agree for a right gradient of 4,096 elements."""
+    assert mc.gradcheck(lambda x: F.relu(x) * x, draw(2, 4, 16, 32))
 
 
 def test_large_input_one_wrong_element():
@@ -362,7 +375,10 @@ def test_large_input_one_wrong_element():
         (lambda g, x: -g * np.cos(x), "sign flipped"),
         (lambda g, x: (g * np.cos(x)).transpose(0, 1, 3, 2), "transposed"),
         (lambda g, x: g * np.cos(x) * (np.arange(8) // 4)[:, None, None], "only for some channels"),
-        (lambda g, x: np.pad((g * np.cos(x))[..., 1:-1, 1:-1], ((0, 0), (0, 0), (1, 1), (1, 1))), "wrong only at the border"),
+        (
+            lambda g, x: np.pad((g * np.cos(x))[..., 1:-1, 1:-1], ((0, 0), (0, 0), (1, 1), (1, 1))),
+            "wrong only at the border",
+        ),
     ],
 )
 def test_large_input_keeps_its_patterns(backward, pattern):
@@ -370,7 +386,7 @@ def test_large_input_keeps_its_patterns(backward, pattern):
     assert failure(op(np.sin, backward), draw(2, 8, 16, 16), max_elements=300).diagnosis.startswith(pattern)
 
 
-# What cannot be checked ---------------------------------------------------------------------------------------------------------
+# What cannot be checked ----------------------------------------------------------------------------------------------
 def test_not_deterministic():
     """A function that draws its own random numbers gets a clear word, not a meaningless mismatch."""
     rng = np.random.default_rng(0)
@@ -414,9 +430,9 @@ def test_senseless_calls():
         mc.gradcheck(lambda x: (x, x), draw(3))
 
 
-# Inputs and modules ---------------------------------------------------------------------------------------------------------------
+# Inputs and modules --------------------------------------------------------------------------------------------------
 def test_only_what_wants_a_gradient_is_checked():
-    """Integer inputs are passed on; with requires_grad somewhere, other inputs are constants (their gradient may be missing)."""
+    """Integer inputs are passed on; with requires_grad somewhere, other inputs are constants without a gradient."""
     half = op(lambda a, b: a * b, lambda g, a, b: (g * b, None))
     a, b = mc.tensor(draw(3), requires_grad=True), mc.tensor(draw(3))
     assert mc.gradcheck(half, [a, b])
@@ -425,7 +441,7 @@ def test_only_what_wants_a_gradient_is_checked():
 
 
 def test_users_tensors_are_untouched():
-    """Data, dtype and .grad stay: a check in the middle of a training loop changes nothing. float32 is checked in float64."""
+    """Data, dtype and .grad stay: a check within a training loop changes nothing. float32 is checked in float64."""
     x = mc.tensor(draw(3, 4).astype(np.float32), requires_grad=True)
     x.grad = np.full((3, 4), 7, np.float32)
     data, grad, copy = x.data, x.grad, x.data.copy()
@@ -436,7 +452,7 @@ def test_users_tensors_are_untouched():
 
 
 def test_module_is_checked_with_its_parameters_and_restored():
-    """Parameters are checked in float64 under their paths; arrays, gradients and running statistics are the same afterwards."""
+    """Parameters are checked in float64; arrays, gradients and running statistics are the same ones afterwards."""
     mc.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 2))
     next(model.parameters()).grad = np.ones((3, 2, 3, 3), np.float32)
@@ -466,7 +482,7 @@ def test_wrong_gradient_of_a_parameter_has_its_path():
     assert all(p.dtype == np.float32 for p in model.parameters())
 
 
-# CS231n's pairs ------------------------------------------------------------------------------------------------------------------
+# CS231n's pairs ------------------------------------------------------------------------------------------------------
 def affine_forward(x, w, b):
     return x.reshape(len(x), -1) @ w + b, (x, w, b)
 
@@ -535,7 +551,7 @@ def test_pair_forward_modifies_its_input():
     assert error.diagnosis.startswith("modified in place: forward") and error.argument == "x"
 
 
-# The measure and the picture ---------------------------------------------------------------------------------------------------
+# The measure and the picture -----------------------------------------------------------------------------------------
 def test_rel_error():
     """CS231n's formula, on tensors too; equal is 0, and a broadcast is refused as it would hide a bug."""
     assert mc.rel_error(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from . import depthwise
+from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
 from .windows import copy, gather, ints, output_size, rows_per_block, splits
@@ -35,8 +36,12 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
     rows = rows_per_block(total, patch * x.itemsize, at_least=128)
     pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
+    parts = groups * pieces
+    turned = np.empty((0, 0, 0), x.dtype)
+    if rows_at_once(patch, o // parts):  # a narrow layer: BLAS does not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
+        turned = np.ascontiguousarray(weight.reshape(parts, o // parts, patch).swapaxes(1, 2))
     kernel_size = ints(kernel_size)
-    _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups)
+    _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups)
     return y
 
 
@@ -47,7 +52,7 @@ def _check(c: int, cg: int, o: int, groups: int) -> None:
 
 
 @kernel
-def _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups):
+def _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups):
     """A task is a block of output pixels and one piece of the output channels: one group, or a part of it."""
     n, oh, ow, o = y.shape
     cg = weight.shape[3]
@@ -70,7 +75,10 @@ def _conv2d(x, weight, bias, y, rows, pieces, pointwise, kernel_size, stride, pa
             product = y_rows[first : first + count]  # (count, O): straight into the result
         else:
             product = np.empty((count, width), x.dtype)
-        np.dot(columns, weight_rows[part * width : (part + 1) * width].T, product)
+        if turned.size > 0:
+            multiply(columns, turned[part], product)
+        else:
+            np.dot(columns, weight_rows[part * width : (part + 1) * width].T, product)
         if bias.size > 0:
             add_bias(product, bias[part * width : (part + 1) * width])
         if parts > 1:

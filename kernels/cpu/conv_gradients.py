@@ -15,6 +15,7 @@ from math import gcd
 import numba
 import numpy as np
 
+from .blas import multiply, rows_at_once
 from .jit import kernel
 from .windows import copy, gather, rows_per_block, seen_by, splits
 
@@ -112,7 +113,7 @@ def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacin
             else:
                 product = np.empty((count, width), grad.dtype)
             if taps > 0:
-                np.dot(columns, turned[part, offset : offset + taps].reshape(taps * og, width), product)
+                multiply(columns, turned[part, offset : offset + taps].reshape(taps * og, width), product)
             else:
                 product[:, :] = 0  # no output saw these pixels
             if parts > 1 or phases > 1:
@@ -151,6 +152,8 @@ def weight_grad(grad, x, dw, stride, padding, dilation, groups):
     shares = max(1, min(16, PARTIAL_BYTES // dw.nbytes, total // 512))
     pieces = splits(o // groups, shares * groups, at_least=64)
     rows = rows_per_block(-(-total // shares), patch * x.itemsize, at_least=256)
+    if rows_at_once(patch, o // (groups * pieces)) >= 48:  # fewer, and adding the products would cost more than it saves
+        rows = min(rows, rows_at_once(patch, o // (groups * pieces)))
     pointwise = (kh, kw) == (1, 1) and grad.shape[1:3] == x.shape[1:3] and padding == (0, 0, 0, 0) and groups == 1
     partial = np.empty((shares, o, patch), dw.dtype)
     _weight_grad(grad, x, partial, rows, pieces, pointwise, (kh, kw), stride, padding, dilation, groups)

@@ -47,8 +47,8 @@ def _shape(a, transposed):
 
 
 def _part(size: int, pieces: int) -> int:
-    """Rows (or columns) of one task: as many tasks as wanted, but at least 32 rows each, else BLAS idles."""
-    return max(32, -(-size // pieces))
+    """Rows (or columns) of one task: as many tasks as wanted, but not too thin, as BLAS packs the other matrix for each."""
+    return max(128, -(-size // pieces))
 
 
 @kernel

@@ -82,8 +82,11 @@ def gather(x, first, count, channel, width, kernel_size, stride, padding, dilati
                     iw = left + kw * dilation[1]
                     if iw < 0 or iw >= w:
                         clear(columns, to + kw * width, width)
-                    else:
+                    elif width > 8:
                         copy(x, (row + iw) * c + channel, columns, to + kw * width, width)
+                    else:  # too short for a vector loop
+                        for i in range(width):
+                            columns[to + kw * width + i] = x[(row + iw) * c + channel + i]
             to += run
         ow += 1
         if ow == ow_size:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError
+from ..errors import ArgumentError, DataError, suggest
 
 SPLITS = ("train", "val", "test")
 
@@ -22,26 +22,46 @@ class ArrayDataset:
     """
 
     def __init__(self, images, labels, classes, name: str = "data") -> None:
-        self.images, self.labels = np.asarray(images), np.asarray(labels)
+        if isinstance(classes, (int, str)):
+            raise DataError(
+                f"{name}: classes are a list of names, one for each label, got {classes!r}; numbers will do: range(10)"
+            )
+        try:
+            self.images, self.labels = np.asarray(images), np.asarray(labels)
+        except ValueError:
+            shapes = sorted({np.shape(image) for image in images})
+            raise DataError(
+                f"{name}: all images must have one shape, got {' and '.join(map(str, shapes[:3]))}"
+            ) from None
         self.classes, self.name = tuple(map(str, classes)), name
-        if len(self.images) == 0:
-            raise DataError(f"{name}: the data set is empty")
+        if self.images.size == 0:
+            raise DataError(f"{name}: the data set is empty, images of shape {self.images.shape}")
         if self.images.ndim != 4:
             raise DataError(f"{name}: images must be (N, C, H, W), got shape {self.images.shape}")
         if self.labels.shape != (len(self.images),):
             raise DataError(f"{name}: {len(self.images)} images, but labels of shape {self.labels.shape}")
         if self.labels.dtype.kind not in "iu":
-            raise DataError(f"{name}: labels must be whole numbers, got {self.labels.dtype}")
+            raise DataError(f"{name}: labels must be whole numbers, got {self.labels.dtype}; convert with .astype(int)")
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(wrong):
             raise DataError(
-                f"{name}: label {self.labels[wrong[0]]} of image {wrong[0]} is none of the {len(self.classes)} classes"
+                f"{name}: label {self.labels[wrong[0]]} of image {wrong[0]} is none of the "
+                f"{len(self.classes)} classes, 0 to {len(self.classes) - 1}"
             )
+        if self.images.dtype != np.uint8 and self.images.dtype.kind != "f":
+            raise DataError(
+                f"{name}: images must be float32, or uint8 from 0 to 255, got {self.images.dtype}; convert with "
+                ".astype('uint8') or .astype('float32')"
+            )
+        if self.images.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # what does not fit into float32 becomes infinite
+                self.images = self.images.astype(np.float32, copy=False)
         if self.images.dtype.kind == "f" and not np.isfinite(self.images).all():
             bad = np.flatnonzero(~np.isfinite(self.images).all((1, 2, 3)))
-            raise DataError(f"{name}: {len(bad)} images hold NaN or infinity, the first is image {bad[0]}")
-        if self.images.dtype not in (np.uint8, np.float32):
-            self.images = self.images.astype(np.float32)
+            raise DataError(
+                f"{name}: {len(bad)} images hold NaN or infinity, the first is image {bad[0]}; leave them out, "
+                f"images[np.isfinite(images).all((1, 2, 3))]"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,5 +114,5 @@ DATASETS = {"digits": digits}
 def get_dataset(name: str, split: str = "train") -> ArrayDataset:
     """A data set by name."""
     if name not in DATASETS:
-        raise ArgumentError(f"there is no data set {name!r}; there are {', '.join(DATASETS)}")
+        raise ArgumentError(f"there is no data set {name!r}; {suggest(name, DATASETS)}")
     return DATASETS[name](split)

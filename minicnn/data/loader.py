@@ -1,6 +1,7 @@
 """The loader: shuffled batches, prepared ahead by threads while the model computes."""
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..errors import ArgumentError, DataError
+from ..ops import checks
 from .transforms import Transform
 
 
@@ -35,10 +37,15 @@ class Loader:
         self, dataset, batch_size: int = 64, shuffle: bool = False, seed: int = 0, transform: Transform | None = None,
         drop_last: bool = False, workers: int = 0,
     ) -> None:  # fmt: skip
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ArgumentError(f"Loader: batch_size must be a whole number >= 1, got {batch_size!r}")
-        if workers < 0:
-            raise ArgumentError(f"Loader: workers must be >= 0, got {workers}")
+        checks.whole("Loader", "batch_size", batch_size)
+        checks.whole("Loader", "workers", workers, least=0)
+        checks.whole("Loader", "seed", seed, least=0)
+        if isinstance(dataset, str) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise DataError(
+                f"Loader takes a data set with len() and [i], got {dataset!r}; mc.data.get_dataset('digits') makes one"
+            )
+        if transform is not None:
+            _check_transform(transform)
         if len(dataset) == 0:
             raise DataError("Loader: the data set is empty")
         if drop_last and batch_size > len(dataset):
@@ -61,7 +68,7 @@ class Loader:
         """One batch: images (N, C, H, W), channels-last in memory, and labels (N,)."""
         images, labels = [], np.empty(len(indices), np.int64)
         for i, index in enumerate(indices):
-            image, labels[i] = self.dataset[int(index)]
+            image, labels[i] = self._sample(int(index))
             if self.transform is not None:
                 image = self.transform(image, np.random.default_rng((self.seed, epoch, int(index))))
             images.append(image.transpose(1, 2, 0))  # (H, W, C)
@@ -69,6 +76,17 @@ class Loader:
         if len(shapes) > 1:
             raise DataError(f"Loader: images of a batch must have one size, got (H, W, C) = {sorted(shapes)}")
         return np.stack(images).astype(np.float32, copy=False).transpose(0, 3, 1, 2), labels
+
+    def _sample(self, index: int) -> tuple[np.ndarray, int]:
+        sample = self.dataset[index]
+        if not isinstance(sample, (tuple, list)) or len(sample) != 2:
+            raise DataError(f"Loader: dataset[{index}] must be a pair (image, label), got {type(sample).__name__}")
+        image, label = sample
+        if np.ndim(image) != 3:
+            raise DataError(f"Loader: image {index} must be (C, H, W), got shape {np.shape(image)}")
+        if not isinstance(label, (int, np.integer)):
+            raise DataError(f"Loader: label {index} must be a whole number, the class's, got {label!r}")
+        return np.asarray(image), label
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         epoch, order = self.epoch, self.order(self.epoch)
@@ -86,3 +104,14 @@ class Loader:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+
+
+def _check_transform(transform) -> None:
+    try:
+        inspect.signature(transform).bind("image", "rng")
+    except TypeError:
+        raise ArgumentError(
+            f"Loader: a transform is called with (image, rng), which {transform!r} does not take"
+        ) from None
+    except ValueError:  # some built-ins have no signature
+        pass

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
+from ..ops import checks
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -15,6 +16,10 @@ class Compose:
     """One transform after another."""
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
+        if not isinstance(transforms, (list, tuple)):
+            raise ArgumentError(
+                f"Compose takes a list of transforms, got {type(transforms).__name__}; put it into brackets"
+            )
         self.transforms = tuple(transforms)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -27,8 +32,16 @@ class Normalize:
     """(image - mean) / std, channel by channel."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.mean = np.asarray(mean, np.float32)[:, None, None]  # (C, 1, 1)
-        self.std = np.asarray(std, np.float32)[:, None, None]
+        self.mean = np.asarray(mean, np.float32).reshape(-1, 1, 1)  # (C, 1, 1)
+        self.std = np.asarray(std, np.float32).reshape(-1, 1, 1)
+        if len(self.mean) != len(self.std):
+            raise ShapeError(
+                f"Normalize: {len(self.mean)} means, but {len(self.std)} standard deviations; one of each per channel"
+            )
+        if not (self.std > 0).all():
+            raise ArgumentError(
+                f"Normalize: standard deviations must be > 0, got {self.std.ravel().tolist()}; images of one grey?"
+            )
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if len(image) != len(self.mean):
@@ -40,7 +53,7 @@ class PadCrop:
     """Pad by ``pixels`` zeros on every side, and cut out a window of the old size at random (He et al. 2016, 4.2)."""
 
     def __init__(self, pixels: int) -> None:
-        self.pixels = pixels
+        self.pixels = checks.whole("PadCrop", "pixels", pixels, least=0)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p = self.pixels

@@ -1,13 +1,13 @@
 """Models by name."""
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, suggest
 from ..nn import Module
+from ..ops import checks
 
 _MODELS: dict[str, _Entry] = {}
 
@@ -67,22 +67,20 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
         If there is no such model, variant or option; the message lists those there are.
     """
     if name not in _MODELS:
-        close = difflib.get_close_matches(name, _MODELS, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(list_models())}"
-        raise ArgumentError(f"there is no model {name!r}; {hint}")
+        raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
     entry = _MODELS[name]
     if variant is not None and variant not in entry.variants:
         raise ArgumentError(f"{name} has no variant {variant!r}; it has {', '.join(entry.variants)}")
     if len(entry.variants) > 1:
         options["variant"] = variant or entry.variants[0]
-    num_classes = entry.num_classes if num_classes is None else num_classes
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ArgumentError(f"{name}: num_classes must be a whole number >= 1, got {num_classes!r}")
+    num_classes = checks.whole(name, "num_classes", entry.num_classes if num_classes is None else num_classes)
     known = [p for p in inspect.signature(entry.builder).parameters if p != "num_classes"]
     for option in options:
         if option not in known:
             raise ArgumentError(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
     model = entry.builder(num_classes=num_classes, **options)
+    if not isinstance(model, Module):
+        raise ArgumentError(f"{name}: its builder must return a Module, but returned {model!r}; is its return missing?")
     if weights is not None:
         from ..weights import load
 

@@ -3,13 +3,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, UnfinishedError
 from .module import Module
 
 
 def _checked(container: str, module) -> Module:
     if not isinstance(module, Module):
-        hint = "; put an instance into it, nn.ReLU() with brackets" if isinstance(module, type) else ""
+        hint = ""
+        if isinstance(module, type):
+            hint = f"; put an instance into it, {module.__name__}() with brackets"
+        elif isinstance(module, (list, tuple)):
+            hint = f"; unpack it, {container}(*layers)"
+        elif callable(module):
+            hint = "; a function is called in a module's forward, or stands here as a module, e.g. nn.ReLU()"
         raise ArgumentError(f"{container} holds modules, got {module!r}{hint}")
     return module
 
@@ -49,8 +55,17 @@ class ModuleList(Module):
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         super().__init__()
+        if not isinstance(modules, Iterable):
+            raise ArgumentError(
+                f"ModuleList takes a list of modules, got {modules!r}; put it into brackets, ModuleList([...])"
+            )
         for module in modules:
             self.append(module)
+
+    def forward(self, *inputs):
+        raise UnfinishedError(
+            f"a ModuleList of {len(self)} modules is not called itself; call its modules in your forward"
+        )
 
     def append(self, module: Module) -> ModuleList:
         self._modules[str(len(self))] = _checked("ModuleList", module)

@@ -26,7 +26,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
-        self.negative_slope = negative_slope
+        self.negative_slope = checks.number("LeakyReLU", "negative_slope", negative_slope)
 
     def forward(self, x):
         return F.leaky_relu(x, self.negative_slope)
@@ -67,6 +67,7 @@ class _Pool2d(Module):
         self.kernel_size = checks.pair(name, "kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else checks.pair(name, "stride", stride)
         self.padding = padding
+        checks.sides(name, padding, self.kernel_size, self.stride, (1, 1))  # complain early
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}" + (f", padding={self.padding}" if self.padding else "")
@@ -99,6 +100,8 @@ class AdaptiveAvgPool2d(Module):
 
     def __init__(self, output_size) -> None:
         super().__init__()
+        wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+        checks.pair("AdaptiveAvgPool2d", "output_size", [1 if n is None else n for n in wanted])
         self.output_size = output_size
 
     def forward(self, x):
@@ -134,6 +137,7 @@ class CrossEntropyLoss(Module):
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
+        checks.number("CrossEntropyLoss", "label_smoothing", label_smoothing, high=1, what="a share")
         self.label_smoothing = label_smoothing
 
     def forward(self, logits, labels):

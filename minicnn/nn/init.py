@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import random
 from ..errors import ArgumentError, ShapeError
+from ..ops import checks
 from ..tensor import Tensor
 
 #: By how much a non-linearity shrinks the standard deviation, undone (PyTorch's table).
@@ -46,6 +47,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    checks.number("normal_", "std", std)
     tensor.data[...] = random.state.generator.normal(mean, std, tensor.shape)
     return tensor
 

@@ -14,8 +14,7 @@ from .module import Module, Parameter
 
 def _positive(layer: str, **counts) -> None:
     for name, value in counts.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise ArgumentError(f"{layer}: {name} must be a whole number >= 1, got {value!r}")
+        checks.whole(layer, name, value)
 
 
 def _start(layer: Module, weight_shape: tuple, bias: bool) -> None:
@@ -100,6 +99,8 @@ class BatchNorm2d(Module):
     ) -> None:  # fmt: skip
         super().__init__()
         _positive("BatchNorm2d", num_features=num_features)
+        checks.number("BatchNorm2d", "eps", eps)
+        checks.number("BatchNorm2d", "momentum", momentum or 0.0, high=1)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         ones, zeros = np.ones(num_features, np.float32), np.zeros(num_features, np.float32)
@@ -110,14 +111,17 @@ class BatchNorm2d(Module):
         self.register_buffer("num_batches_tracked", np.array(0) if track_running_stats else None)
 
     def forward(self, x):
-        momentum = self.momentum
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked.data += 1
-            momentum = 1 / int(self.num_batches_tracked) if momentum is None else momentum
+        tracking = self.training and self.track_running_stats
+        momentum = self.momentum or 0.0
+        if tracking and self.momentum is None:
+            momentum = 1 / (int(self.num_batches_tracked) + 1)
         batch_statistics = self.training or not self.track_running_stats
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, momentum or 0.0, self.eps
+        y = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, momentum, self.eps
         )
+        if tracking:
+            self.num_batches_tracked.data += 1
+        return y
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
@@ -128,6 +132,7 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, average: bool = True) -> None:
         super().__init__()
+        _positive("LocalResponseNorm", size=size)
         self.size, self.alpha, self.beta, self.k, self.average = size, alpha, beta, k, average
 
     def forward(self, x):
@@ -142,9 +147,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ArgumentError(f"Dropout: p is a probability, 0 to 1, got {p!r}")
-        self.p = p
+        self.p = checks.number("Dropout", "p", p, high=1, what="a probability")
 
     def forward(self, x):
         return F.dropout(x, self.p, self.training)

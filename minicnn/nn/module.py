@@ -1,15 +1,15 @@
 """Module: a layer or a model, with its parameters, its buffers and the modules it is made of."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 import numpy as np
 
 from ..device import DEVICES, check_device
-from ..errors import ArgumentError, FileError, MinicnnError
+from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..kernels.layout import channels_last
-from ..tensor import Tensor, as_array
+from ..tensor import Tensor, as_array, check_dtype
 
 
 class Parameter(Tensor):
@@ -45,7 +45,14 @@ class Module:
     # Attributes: what is learned or nested goes into a registry, in the order of assignment ---------------------------
     def __setattr__(self, name: str, value) -> None:
         if "_modules" not in self.__dict__:
-            raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
+            raise UnfinishedError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before it assigns {name!r}"
+            )
+        if name in self._parameters and not isinstance(value, Parameter) and value is not None:
+            raise ArgumentError(
+                f"{type(self).__name__}.{name} is a parameter; assign an nn.Parameter, or new numbers to "
+                f"{name}.data[...], not {type(value).__name__}"
+            )
         for registry in (self._parameters, self._modules):
             registry.pop(name, None)
         if isinstance(value, Parameter):
@@ -64,6 +71,10 @@ class Module:
             values = self.__dict__.get(registry, {})
             if name in values:
                 return values[name]
+        if "_modules" not in self.__dict__:
+            raise UnfinishedError(
+                f"{type(self).__name__}.__init__ must call super().__init__() first: there is no {name!r} yet"
+            )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
@@ -83,27 +94,34 @@ class Module:
 
     # Calling ----------------------------------------------------------------------------------------------------------
     def forward(self, *inputs):
-        raise NotImplementedError(f"{type(self).__name__} needs a forward(self, x)")
+        raise UnfinishedError(f"{type(self).__name__} needs a forward(self, x)")
 
     def __call__(self, *inputs, **options):
+        hooks = self._forward_hooks
         try:
             output = self.forward(*inputs, **options)
-            for hook in tuple(self._forward_hooks.values()):
+            for hook in tuple(hooks.values()):
                 changed = hook(self, inputs, output)
                 output = output if changed is None else changed
-        except MinicnnError as error:
+        except Exception as error:
             self._name_the_layer(error)
             raise
         return output
 
-    def _name_the_layer(self, error: MinicnnError) -> None:
-        """Innermost first: note which module failed; each caller around it then knows the path from itself."""
+    def _name_the_layer(self, error: Exception) -> None:
+        """Innermost first: note which module failed; each caller around it then knows the path from itself.
+
+        A MinicnnError says the path in its message; any other error, such as NumPy's in a layer of your own, in a note.
+        """
         if not hasattr(error, "module"):
             error.module = self
             error.layer = repr(self).split("\n")[0]
         for path, module in self.named_modules():
             if module is error.module:
                 error.path = path or type(self).__name__
+        if not isinstance(error, MinicnnError):
+            others = [note for note in getattr(error, "__notes__", ()) if not note.startswith("in the layer ")]
+            error.__notes__ = [*others, f"in the layer {error.path} = {error.layer}"]
 
     def register_forward_hook(self, hook: Callable) -> HookHandle:
         """Call ``hook(module, inputs, output)`` after each forward; a result other than None replaces the output."""
@@ -176,10 +194,7 @@ class Module:
         if isinstance(target, str) and target in (*DEVICES, "cuda", "sim"):
             check_device(target)
             return self
-        try:
-            dtype = np.dtype(target)
-        except TypeError:
-            raise ArgumentError(f"to({target!r}): neither a device ('cpu') nor a dtype ('float32', 'float64')") from None
+        dtype = check_dtype(target, "a device ('cpu') or a dtype of numbers")
         if dtype.kind != "f":
             raise ArgumentError(f"to({target!r}): a model computes in a floating dtype, float32 or float64")
         for tensor in chain(self.parameters(), self.buffers()):
@@ -222,20 +237,26 @@ class Module:
         FileError
             Naming *all* missing, unexpected and mis-shaped keys at once; then nothing was changed.
         """
+        if not isinstance(state, Mapping):
+            raise ArgumentError(
+                f"load_state_dict takes a dict of names to arrays, got {type(state).__name__}; "
+                f"mc.load(path) reads one from a file, model.state_dict() takes one from a model"
+            )
         own = dict(chain(self._named("_parameters"), self.named_buffers()))
         missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
+        arrays = {k: as_array(state[k]) for k in own if k in state}
         wrong = [
-            f"{k}: the model has {own[k].shape}, the file {as_array(state[k]).shape}"
-            for k in own
-            if k in state and as_array(state[k]).shape != own[k].shape
+            f"{k}: the model has {own[k].shape}, the file {a.shape}"
+            for k, a in arrays.items()
+            if a.shape != own[k].shape
         ]
+        wrong += [f"{k}: holds {a.dtype}, no numbers" for k, a in arrays.items() if a.dtype.kind not in "fiub"]
         problems = [("missing", missing), ("unexpected", unexpected)] if strict else []
-        report = [f"{what}: {', '.join(keys)}" for what, keys in [*problems, ("of another shape", wrong)] if keys]
+        report = [f"{what}: {', '.join(keys)}" for what, keys in [*problems, ("of another kind", wrong)] if keys]
         if report:
             raise FileError(f"these weights do not fit {type(self).__name__}; " + "; ".join(report))
-        for key, tensor in own.items():
-            if key in state:
-                tensor.data[...] = as_array(state[key])
+        for key, array in arrays.items():
+            own[key].data[...] = array
         return missing, unexpected
 
     # Printing ---------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Function
-from ..errors import ArgumentError, ShapeError
+from ..errors import ShapeError
 from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
@@ -149,9 +149,7 @@ def relu6(x) -> Tensor:
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Tensor:
     """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` > 0 (0 is relu)."""
-    if not negative_slope >= 0:
-        raise ArgumentError(f"leaky_relu: negative_slope must be >= 0, got {negative_slope!r}")
-    return _activation("leaky_relu", x, negative_slope=float(negative_slope))
+    return _activation("leaky_relu", x, negative_slope=checks.number("leaky_relu", "negative_slope", negative_slope))
 
 
 def sigmoid(x) -> Tensor:
@@ -166,8 +164,9 @@ def tanh(x) -> Tensor:
 
 def _along(name: str, x, axis: int) -> Tensor:
     x = as_tensor(x)
-    if not -x.ndim <= axis < x.ndim:
-        raise ShapeError(f"{name}: there is no axis {axis} in a tensor of shape {x.shape}")
+    axis = checks.axis(name, axis, x.shape)
+    if x.shape[axis] == 0:
+        raise ShapeError(f"{name} along axis {axis} of shape {x.shape}, which is empty")
     return _activation(name, x, axis=axis)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Function
+from ..errors import DtypeError, ShapeError
 from ..tensor import Tensor, as_array
 from .registry import apply_op, register
 
@@ -205,20 +206,44 @@ class Clip(Function):
         return grad * inside
 
 
+def _explain(name: str, a, b) -> None:
+    """Called when an operation on two inputs failed: say so if None or shapes that do not broadcast are to blame."""
+    if a is None or b is None:
+        raise DtypeError(
+            f"{name} takes two tensors or numbers, got None; does the function that gave it lack its return?"
+        ) from None
+    shapes = as_array(a).shape, as_array(b).shape
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(
+            f"{name}: shapes {shapes[0]} and {shapes[1]} do not fit together; "
+            "from the last axis backwards, lengths must be equal or 1"
+        ) from None
+
+
+def _binary(name: str, a, b) -> Tensor:
+    try:
+        return apply_op(name, a, b)
+    except (TypeError, ValueError):
+        _explain(name, a, b)
+        raise
+
+
 def add(a, b) -> Tensor:
-    return apply_op("add", a, b)
+    return _binary("add", a, b)
 
 
 def sub(a, b) -> Tensor:
-    return apply_op("sub", a, b)
+    return _binary("sub", a, b)
 
 
 def mul(a, b) -> Tensor:
-    return apply_op("mul", a, b)
+    return _binary("mul", a, b)
 
 
 def div(a, b) -> Tensor:
-    return apply_op("div", a, b)
+    return _binary("div", a, b)
 
 
 def neg(x) -> Tensor:
@@ -226,7 +251,7 @@ def neg(x) -> Tensor:
 
 
 def pow(a, b) -> Tensor:  # noqa: A001 - PyTorch's name
-    return apply_op("pow", a, b)
+    return _binary("pow", a, b)
 
 
 def exp(x) -> Tensor:
@@ -246,7 +271,7 @@ def abs(x) -> Tensor:  # noqa: A001 - PyTorch's name
 
 
 def maximum(a, b) -> Tensor:
-    return apply_op("maximum", a, b)
+    return _binary("maximum", a, b)
 
 
 def minimum(a, b) -> Tensor:
@@ -261,6 +286,10 @@ def compare(operator):
     """A comparison as a method: element-wise, a boolean tensor without history."""
 
     def method(a, b):
-        return Tensor(np.asarray(operator(as_array(a), as_array(b))))
+        try:
+            return Tensor(np.asarray(operator(as_array(a), as_array(b))))
+        except ValueError:
+            _explain(operator.__name__, a, b)
+            raise
 
     return method

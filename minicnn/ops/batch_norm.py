@@ -64,6 +64,8 @@ def batch_norm(
         pixels = batch_norm(x.reshape(*x.shape, 1, 1), running_mean, running_var, weight, bias, training, momentum, eps)
         return pixels.reshape(x.shape)
     checks.images("batch_norm", x)
+    checks.number("batch_norm", "eps", eps)
+    checks.number("batch_norm", "momentum", momentum, high=1)
     c = x.shape[1]
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, value in given.items():

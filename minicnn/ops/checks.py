@@ -7,11 +7,37 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..tensor import Tensor
 
 
+def whole(op: str, name: str, value, least: int = 1) -> int:
+    """A whole number >= ``least``."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ArgumentError(f"{op}: {name} must be a whole number >= {least}, got {value!r}")
+    return int(value)
+
+
+def number(op: str, name: str, value, low: float = 0, high: float = np.inf, what: str = "a finite number") -> float:
+    """A finite number, ``low`` <= it <= ``high``."""
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not real or not (low <= value <= high and np.isfinite(value)):
+        bounds = f">= {low}" if high == np.inf else f"from {low} to {high}"
+        raise ArgumentError(f"{op}: {name} must be {what} {bounds}, got {value!r}")
+    return float(value)
+
+
+def axis(op: str, value, shape: tuple[int, ...]) -> int:
+    """An axis of ``shape``, counted from the front."""
+    if not isinstance(value, (int, np.integer)) or not -len(shape) <= value < len(shape):
+        raise ShapeError(f"{op}: there is no axis {value!r} in a tensor of shape {shape}, which has {len(shape)} axes")
+    return int(value) % len(shape)
+
+
 def computable(op: str, *tensors: Tensor | None) -> None:
     """Kernels compute in float32 and float64."""
     for t in tensors:
         if t is not None and t.dtype not in (np.float32, np.float64):
-            raise DtypeError(f"{op} computes in float32 or float64, got {t.dtype}: convert with x.to('float32')")
+            pixels = ", pixels of 0 to 255 with x.to('float32') / 255" if t.dtype == np.uint8 else ""
+            raise DtypeError(
+                f"{op} computes in float32 or float64, got {t.dtype}: convert with x.to('float32'){pixels}"
+            )
 
 
 def images(op: str, x: Tensor) -> None:

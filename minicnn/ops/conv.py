@@ -68,14 +68,17 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
     checks.computable("conv2d", weight)
     if weight.ndim != 4:
         raise ShapeError(f"conv2d: the weight must be (O, C/groups, KH, KW), got shape {weight.shape}")
-    if groups < 1 or x.shape[1] % groups or weight.shape[0] % groups:
+    groups = checks.whole("conv2d", "groups", groups)
+    if x.shape[1] % groups or weight.shape[0] % groups:
         raise ShapeError(
             f"conv2d: groups={groups} must divide the {x.shape[1]} input channels and the {weight.shape[0]} output channels"
         )
-    if x.shape[1] != weight.shape[1] * groups:
+    takes = weight.shape[1] * groups
+    if x.shape[1] != takes:
+        hint = "; channels come second: x.transpose(0, 3, 1, 2)" if x.shape[3] == takes else ""
         raise ShapeError(
             f"conv2d: the input has {x.shape[1]} channels (shape {x.shape}), but the weight {weight.shape} with "
-            f"groups={groups} takes {weight.shape[1] * groups}"
+            f"groups={groups} takes {takes}{hint}"
         )
     if bias is not None and as_tensor(bias).shape != (weight.shape[0],):
         raise ShapeError(f"conv2d: the bias must have shape ({weight.shape[0]},), got {as_tensor(bias).shape}")

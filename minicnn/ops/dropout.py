@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from .. import kernels, random
 from ..autograd import Function
-from ..errors import ArgumentError
 from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
@@ -32,9 +31,8 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Tensor:
     The bits come from the stream of ``mc.manual_seed``, and are the same in every room.
     """
     x = as_tensor(x)
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"dropout: p is a probability, 0 to 1, got {p!r}")
+    p = checks.number("dropout", "p", p, high=1, what="a probability")
     if not training or p == 0:
         return x
     checks.computable("dropout", x)
-    return apply_op("dropout", x, p=float(p), seed=random.state.seed, offset=random.state.next_offset())
+    return apply_op("dropout", x, p=p, seed=random.state.seed, offset=random.state.next_offset())

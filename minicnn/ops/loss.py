@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Function
-from ..errors import ArgumentError, LabelError, ShapeError
+from ..errors import LabelError, ShapeError
 from ..tensor import Tensor, as_array, as_tensor
 from . import checks
 from .registry import apply_op, register
@@ -72,25 +72,28 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
         If there is not one label per row, or the batch is empty.
     """
     logits, labels = as_tensor(logits), as_array(labels)
-    checks.computable("cross_entropy", logits)
-    if logits.ndim != 2:
-        raise ShapeError(f"cross_entropy takes logits (N, classes), got shape {logits.shape}")
+    if logits.ndim != 2 or logits.shape[1] == 0:
+        hint = "; the labels come second" if labels.ndim == 2 else ""
+        raise ShapeError(f"cross_entropy takes logits (N, classes), got shape {logits.shape}{hint}")
     n, classes = logits.shape
     if n == 0:
         raise ShapeError("cross_entropy: the batch is empty; its mean loss is not defined")
+    checks.computable("cross_entropy", logits)
     if labels.shape != (n,):
         hint = "; one-hot rows: pass labels.argmax(1)" if labels.shape == (n, classes) else ""
         raise ShapeError(f"cross_entropy: logits {logits.shape} want labels ({n},), got shape {labels.shape}{hint}")
-    if labels.dtype.kind not in "iu" and not np.array_equal(labels, np.floor(labels)):
-        raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels.dtype} with fractions")
+    if labels.dtype.kind not in "fiub":
+        raise LabelError(f"cross_entropy: labels are the numbers of the classes, 0 to {classes - 1}, got {labels[0]!r}")
+    broken = np.flatnonzero(labels != np.floor(labels)) if labels.dtype.kind == "f" else ()  # NaN too
+    if len(broken):
+        raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels[broken[0]]} for sample {broken[0]}")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise LabelError(
             f"cross_entropy: label {labels[wrong[0]]} of sample {wrong[0]} is no class; {classes} logits allow 0 to {classes - 1}"
         )
-    if not 0 <= label_smoothing <= 1:
-        raise ArgumentError(f"cross_entropy: label_smoothing is a share, 0 to 1, got {label_smoothing!r}")
-    return apply_op("cross_entropy", logits, labels.astype(np.int64), label_smoothing=float(label_smoothing))
+    smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing, high=1, what="a share")
+    return apply_op("cross_entropy", logits, labels.astype(np.int64), label_smoothing=smoothing)
 
 
 def mse_loss(x, target) -> Tensor:
@@ -99,4 +102,6 @@ def mse_loss(x, target) -> Tensor:
     target = as_tensor(target)
     if x.shape != target.shape:
         raise ShapeError(f"mse_loss: shapes must be equal, got {x.shape} and {target.shape}")
+    if x.size == 0:
+        raise ShapeError(f"mse_loss: the batch is empty, shape {x.shape}; its mean loss is not defined")
     return apply_op("mse_loss", x, target)

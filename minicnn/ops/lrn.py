@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from .. import kernels
 from ..autograd import Function
-from ..errors import ArgumentError
 from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
@@ -45,6 +44,7 @@ def local_response_norm(
     """
     x = as_tensor(x)
     checks.images("local_response_norm", x)
-    if not isinstance(size, int) or size < 1:
-        raise ArgumentError(f"local_response_norm: size must be a whole number >= 1, got {size!r}")
+    size = checks.whole("local_response_norm", "size", size)
+    for name, value in (("alpha", alpha), ("beta", beta), ("k", k)):
+        checks.number("local_response_norm", name, value)
     return apply_op("local_response_norm", x, size=size, alpha=alpha, beta=beta, k=k, average=average)

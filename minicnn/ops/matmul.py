@@ -7,6 +7,7 @@ from .. import kernels
 from ..autograd import Function
 from ..errors import ShapeError
 from ..tensor import Tensor, as_tensor
+from . import checks
 from .registry import apply_op, register
 
 
@@ -61,6 +62,7 @@ class Linear(Function):
 def matmul(a, b) -> Tensor:
     """NumPy's ``a @ b``: vectors, matrices, and batches of matrices with broadcast leading axes."""
     a, b = as_tensor(a), as_tensor(b)
+    checks.computable("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"matmul takes vectors or matrices, got shapes {a.shape} and {b.shape}; use * for a scalar")
     rows, columns = (a if a.ndim > 1 else a.reshape(1, -1)), (b if b.ndim > 1 else b.reshape(-1, 1))
@@ -96,6 +98,7 @@ def linear(x, weight, bias=None) -> Tensor:
         If the numbers of features do not agree.
     """
     x, weight = as_tensor(x), as_tensor(weight)
+    checks.computable("linear", x, weight)
     if weight.ndim != 2:
         raise ShapeError(f"linear: the weight must be (out_features, in_features), got shape {weight.shape}")
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from .. import kernels
 from ..autograd import Function
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
@@ -68,8 +68,12 @@ def _window(op: str, x: Tensor, kernel_size, stride, padding, dilation) -> dict:
     dilation = checks.pair(op, "dilation", dilation)
     padding = checks.sides(op, padding, kernel_size, stride, dilation)
     for k, d, before, after in zip(kernel_size, dilation, padding[::2], padding[1::2], strict=True):
-        if 2 * max(before, after) > d * (k - 1) + 1:
-            raise ArgumentError(f"{op}: padding {max(before, after)} is more than half of the window {d * (k - 1) + 1}")
+        window = d * (k - 1) + 1
+        if 2 * max(before, after) > window:
+            raise ArgumentError(
+                f"{op}: padding {max(before, after)} is more than half of the window {window}; "
+                f"at most {window // 2} fits"
+            )
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
 
 
@@ -124,6 +128,9 @@ def adaptive_avg_pool2d(x, output_size) -> Tensor:
     """
     x = as_tensor(x)
     checks.images("adaptive_avg_pool2d", x)
+    if 0 in x.shape[2:]:
+        raise ShapeError(f"adaptive_avg_pool2d: the image has no pixels, shape {x.shape}")
     wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    wanted = tuple(n if w is None else w for w, n in zip(wanted, x.shape[2:]))
+    if len(wanted) == 2:
+        wanted = tuple(n if w is None else w for w, n in zip(wanted, x.shape[2:]))
     return apply_op("adaptive_avg_pool2d", x, output_size=checks.pair("adaptive_avg_pool2d", "output_size", wanted))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Function
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_tensor
+from . import checks
 from .registry import apply_op, register
 
 
@@ -65,13 +66,16 @@ class Max(Function):
 
 def _axes(x: Tensor, axis, name: str) -> tuple[int, ...]:
     """``axis`` (None, an int, or several) as a sorted tuple of axes >= 0."""
-    axes = range(x.ndim) if axis is None else (axis,) if isinstance(axis, (int, np.integer)) else axis
-    for a in axes:
-        if not -x.ndim <= a < x.ndim:
-            raise ShapeError(f"{name}: there is no axis {a} in a tensor of shape {x.shape}")
-    axes = tuple(sorted(a % x.ndim for a in axes))
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(sorted(checks.axis(name, a, x.shape) for a in axes))
     if len(set(axes)) < len(axes):
         raise ShapeError(f"{name}: axis {axis!r} names an axis of shape {x.shape} twice")
+    return axes
+
+
+def _not_empty(x: Tensor, axes: tuple, name: str) -> tuple[int, ...]:
+    if any(x.shape[a] == 0 for a in axes):
+        raise ShapeError(f"{name} over an empty axis: shape {x.shape}")
     return axes
 
 
@@ -84,7 +88,7 @@ def sum(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001 - NumPy's
 def mean(x, axis=None, keepdims: bool = False) -> Tensor:
     """Mean over ``axis``."""
     x = as_tensor(x)
-    return apply_op("mean", x, axes=_axes(x, axis, "mean"), keepdims=keepdims)
+    return apply_op("mean", x, axes=_not_empty(x, _axes(x, axis, "mean"), "mean"), keepdims=keepdims)
 
 
 def var(x, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
@@ -92,6 +96,8 @@ def var(x, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     x = as_tensor(x)
     axes = _axes(x, axis, "var")
     count = int(np.prod([x.shape[a] for a in axes]))
+    if not 0 <= ddof < count:
+        raise ArgumentError(f"var: ddof must be 0 or more and below the number of values, {count}, got {ddof!r}")
     centred = x - mean(x, axes, keepdims=True)
     return sum(centred * centred, axes, keepdims) / float(count - ddof)
 
@@ -99,10 +105,7 @@ def var(x, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
 def max(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
     """Largest element over ``axis``; equal maxima share the gradient."""
     x = as_tensor(x)
-    axes = _axes(x, axis, "max")
-    if any(x.shape[a] == 0 for a in axes):
-        raise ShapeError(f"max over an empty axis: shape {x.shape}")
-    return apply_op("max", x, axes=axes, keepdims=keepdims)
+    return apply_op("max", x, axes=_not_empty(x, _axes(x, axis, "max"), "max"), keepdims=keepdims)
 
 
 def min(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
@@ -112,4 +115,6 @@ def min(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
 
 def argmax(x, axis=None) -> Tensor:
     """Index of the largest element (the first, if several), int64, without history."""
-    return Tensor(np.asarray(as_tensor(x).data.argmax(axis)))
+    x = as_tensor(x)
+    _not_empty(x, _axes(x, axis, "argmax"), "argmax")
+    return Tensor(np.asarray(x.data.argmax(axis)))

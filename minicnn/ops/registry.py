@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 
 from ..autograd import Function
-from ..errors import ArgumentError
+from ..errors import ArgumentError, suggest
 from ..tensor import Tensor
 
 FUNCTIONS: dict[str, type[Function]] = {}
@@ -59,7 +59,7 @@ def replace(name: str, function: type[Function]) -> Iterator[None]:
         If there is no such operation, or ``function`` is not a Function.
     """
     if name not in FUNCTIONS:
-        raise ArgumentError(f"replace: there is no operation {name!r}; there are {', '.join(sorted(FUNCTIONS))}")
+        raise ArgumentError(f"replace: there is no operation {name!r}; {suggest(name, FUNCTIONS)}")
     if not (isinstance(function, type) and issubclass(function, Function)):
         raise ArgumentError(f"replace: {name!r} must be replaced by a subclass of mc.Function, got {function!r}")
     before = FUNCTIONS[name]

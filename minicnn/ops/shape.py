@@ -1,14 +1,15 @@
 """Operations that move numbers without changing them: reshape, transpose, cat, stack, split, pad, shuffle, cast."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ..autograd import Function
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels.layout import channels_last_full
-from ..tensor import FLOATS, Tensor, as_tensor
+from ..tensor import FLOATS, Tensor, as_tensor, check_dtype
+from . import checks
 from .registry import apply_op, register
 
 
@@ -113,6 +114,8 @@ def reshape(x, *shape) -> Tensor:
     """``reshape(x, 2, -1)`` or ``reshape(x, (2, -1))``; one -1 is worked out."""
     x = as_tensor(x)
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    if any(not isinstance(n, (int, np.integer)) for n in shape):
+        raise ShapeError(f"reshape: a shape is made of whole numbers, got {shape}")
     known = int(np.prod([n for n in shape if n != -1], dtype=int))
     fits = shape.count(-1) <= 1 and (x.size % known == 0 if -1 in shape and known else known == x.size)
     if not fits or any(n < -1 for n in shape):
@@ -123,7 +126,9 @@ def reshape(x, *shape) -> Tensor:
 def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout."""
     x = as_tensor(x)
-    start, end = start_dim % max(x.ndim, 1), end_dim % max(x.ndim, 1)
+    if x.ndim == 0:
+        return reshape(x, 1)
+    start, end = checks.axis("flatten", start_dim, x.shape), checks.axis("flatten", end_dim, x.shape)
     if start > end:
         raise ShapeError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} in shape {x.shape}")
     return reshape(x, (*x.shape[:start], int(np.prod(x.shape[start : end + 1], dtype=int)), *x.shape[end + 1 :]))
@@ -135,9 +140,7 @@ def transpose(x, *axes) -> Tensor:
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     if not axes:
         axes = tuple(reversed(range(x.ndim)))
-    if any(not -x.ndim <= a < x.ndim for a in axes):
-        raise ShapeError(f"transpose: axes {axes} do not exist in shape {x.shape}")
-    axes = tuple(a % x.ndim for a in axes)
+    axes = tuple(checks.axis("transpose", a, x.shape) for a in axes)
     if len(axes) == 2 and x.ndim != 2:
         order = list(range(x.ndim))
         order[axes[0]], order[axes[1]] = axes[1], axes[0]
@@ -150,7 +153,7 @@ def transpose(x, *axes) -> Tensor:
 def squeeze(x, axis: int | None = None) -> Tensor:
     """Drop axes of length 1: all of them, or one."""
     x = as_tensor(x)
-    if axis is not None and x.shape[axis] != 1:
+    if axis is not None and x.shape[checks.axis("squeeze", axis, x.shape)] != 1:
         raise ShapeError(f"squeeze: axis {axis} of shape {x.shape} is not of length 1")
     gone = range(x.ndim) if axis is None else (axis % x.ndim,)
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
@@ -159,19 +162,28 @@ def squeeze(x, axis: int | None = None) -> Tensor:
 def unsqueeze(x, axis: int) -> Tensor:
     """A new axis of length 1 at ``axis``."""
     x = as_tensor(x)
+    if not isinstance(axis, (int, np.integer)) or not -x.ndim - 1 <= axis <= x.ndim:
+        raise ShapeError(f"unsqueeze: a new axis of shape {x.shape} can stand at 0 to {x.ndim}, not at {axis!r}")
     axis %= x.ndim + 1
     return reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
-def cat(tensors: Sequence, axis: int = 0) -> Tensor:
-    """Join tensors along an axis; all other axes must agree."""
+def _several(op: str, tensors) -> list[Tensor]:
+    if isinstance(tensors, (Tensor, np.ndarray)) or not isinstance(tensors, Iterable):
+        raise ArgumentError(
+            f"{op} takes a list of tensors, got {type(tensors).__name__}: put them in brackets, {op}([a, b])"
+        )
     tensors = [as_tensor(t) for t in tensors]
     if not tensors:
-        raise ShapeError("cat: there is nothing to join")
+        raise ShapeError(f"{op}: there is nothing to join")
+    return tensors
+
+
+def cat(tensors: Sequence, axis: int = 0) -> Tensor:
+    """Join tensors along an axis; all other axes must agree."""
+    tensors = _several("cat", tensors)
     first = tensors[0].shape
-    if not -len(first) <= axis < len(first):
-        raise ShapeError(f"cat: there is no axis {axis} in shape {first}")
-    axis %= len(first)
+    axis = checks.axis("cat", axis, first)
     for t in tensors[1:]:
         if len(t.shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(t.shape, first)) if i != axis):
             raise ShapeError(f"cat: shapes {first} and {t.shape} must agree on every axis but axis {axis}")
@@ -180,7 +192,7 @@ def cat(tensors: Sequence, axis: int = 0) -> Tensor:
 
 def stack(tensors: Sequence, axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
-    tensors = [as_tensor(t) for t in tensors]
+    tensors = _several("stack", tensors)
     if len({t.shape for t in tensors}) != 1:
         raise ShapeError(f"stack: the shapes must be equal, got {sorted({t.shape for t in tensors})}")
     return cat([unsqueeze(t, axis) for t in tensors], axis)
@@ -189,14 +201,14 @@ def stack(tensors: Sequence, axis: int = 0) -> Tensor:
 def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn."""
     x = as_tensor(x)
-    axis %= x.ndim
+    axis = checks.axis("split", axis, x.shape)
     length = x.shape[axis]
-    if isinstance(sizes, (int, np.integer)):
-        if sizes < 1:
-            raise ArgumentError(f"split: a piece must have at least 1 element, got {sizes}")
+    if not isinstance(sizes, (list, tuple)):
+        sizes = checks.whole("split", "the size of a piece", sizes)
         sizes = [min(sizes, length - start) for start in range(0, length, sizes)]
+    sizes = [checks.whole("split", "the size of a piece", n, least=0) for n in sizes]
     if sum(sizes) != length:
-        raise ShapeError(f"split: sizes {list(sizes)} add up to {sum(sizes)}, but axis {axis} of {x.shape} has {length}")
+        raise ShapeError(f"split: sizes {sizes} add up to {sum(sizes)}, but axis {axis} of {x.shape} has {length}")
     ends = np.cumsum(sizes)
     return tuple(x[(slice(None),) * axis + (slice(int(e - n), int(e)),)] for e, n in zip(ends, sizes))
 
@@ -204,9 +216,11 @@ def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
 def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
     """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; negative widths are refused."""
     x = as_tensor(x)
-    if len(padding) % 2 or len(padding) > 2 * x.ndim or any(p < 0 for p in padding):
+    pairs = isinstance(padding, (list, tuple)) and len(padding) % 2 == 0 and len(padding) <= 2 * x.ndim
+    if not pairs or any(not isinstance(p, (int, np.integer)) or p < 0 for p in padding):
         raise ArgumentError(
-            f"pad: widths come in pairs >= 0 for the last axes, (left, right, top, bottom); got {tuple(padding)} for shape {x.shape}"
+            f"pad: widths come in pairs >= 0 for the last axes, (left, right, top, bottom); got {padding!r} for "
+            f"shape {x.shape}"
         )
     pairs = [(int(padding[i]), int(padding[i + 1])) for i in range(0, len(padding), 2)][::-1]
     return apply_op("pad", x, widths=[(0, 0)] * (x.ndim - len(pairs)) + pairs, value=value)
@@ -217,7 +231,7 @@ def channel_shuffle(x, groups: int) -> Tensor:
     x = as_tensor(x)
     if x.ndim != 4:
         raise ShapeError(f"channel_shuffle takes images (N, C, H, W), got shape {x.shape}")
-    if groups < 1 or x.shape[1] % groups:
+    if x.shape[1] % checks.whole("channel_shuffle", "groups", groups):
         raise ShapeError(f"channel_shuffle: {x.shape[1]} channels do not divide into {groups} groups")
     return apply_op("channel_shuffle", x, groups=groups)
 
@@ -225,10 +239,7 @@ def channel_shuffle(x, groups: int) -> Tensor:
 def cast(x, dtype) -> Tensor:
     """The tensor in another dtype; differentiable between floating dtypes."""
     x = as_tensor(x)
-    try:
-        dtype = np.dtype(dtype)
-    except TypeError:
-        raise ArgumentError(f"to({dtype!r}): neither a device ('cpu') nor a dtype ('float32', 'float64')") from None
+    dtype = check_dtype(dtype, "a device ('cpu') or a dtype of numbers")
     if dtype == x.dtype:
         return x
     if x.requires_grad and dtype not in FLOATS:

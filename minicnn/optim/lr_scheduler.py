@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from ..errors import ArgumentError
+from ..ops import checks
 from .optimizer import Optimizer
 
 
@@ -15,6 +17,8 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise ArgumentError(f"{type(self).__name__} takes an optimiser first, got {type(optimizer).__name__}")
         self.optimizer, self.t = optimizer, 0
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._set()
@@ -39,7 +43,11 @@ class MultiStepLR(LRScheduler):
     """Times ``gamma`` at each of the ``milestones`` (He et al. 2016: /10 at 32k and 48k iterations)."""
 
     def __init__(self, optimizer: Optimizer, milestones, gamma: float = 0.1) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
+        if not isinstance(milestones, Iterable):
+            raise ArgumentError(
+                f"MultiStepLR: milestones must be a list of steps, such as [30, 60], got {milestones!r}"
+            )
+        self.milestones, self.gamma = sorted(milestones), checks.number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer)
 
     def factor(self, t: int) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import ArgumentError, FileError
+from ..errors import ArgumentError, FileError, suggest
 from ..nn import Parameter
+from ..ops import checks
 from ..tensor import Tensor
 
 
@@ -22,24 +23,60 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable, defaults: dict) -> None:
-        groups = list(params) if not isinstance(params, Tensor) else [params]
-        if not groups:
-            raise ArgumentError(f"{type(self).__name__} was given no parameters; pass model.parameters()")
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        self.param_groups = [{**defaults, **group, "params": list(group["params"])} for group in groups]
+        groups = self._listed(params)
+        if groups and isinstance(groups[0], dict):
+            for group in groups:
+                self._check_keys(group, ["params", *defaults])
+            self.param_groups = [{**defaults, **group, "params": self._listed(group["params"])} for group in groups]
+        else:
+            self.param_groups = [{**defaults, "params": groups}]
         self.state: dict[int, dict[str, np.ndarray]] = {}  # index of the parameter -> its running averages
+        self._check_parameters()
         for group in self.param_groups:
-            self._check(group)
+            self._check_options(group)
 
-    def _check(self, group: dict) -> None:
-        name = type(self).__name__
-        for parameter in group["params"]:
+    def _listed(self, params) -> list:
+        if isinstance(params, Tensor):
+            return [params]
+        if not isinstance(params, Iterable):
+            raise ArgumentError(
+                f"{type(self).__name__} takes parameters, got {type(params).__name__}; pass model.parameters()"
+            )
+        return list(params)
+
+    def _check_keys(self, group, known: list[str]) -> None:
+        if not isinstance(group, dict) or "params" not in group:
+            raise ArgumentError(
+                f"{type(self).__name__}: a group is a dict such as {{'params': [...], 'lr': 0.1}}, got {group!r}"
+            )
+        for key in group:
+            if key not in known:
+                raise ArgumentError(f"{type(self).__name__} has no option {key!r}; {suggest(key, known)}")
+
+    def _check_parameters(self) -> None:
+        name, seen = type(self).__name__, set()
+        for _, parameter, _ in self.numbered():
             if not isinstance(parameter, Tensor):
                 raise ArgumentError(f"{name} takes parameters, got {type(parameter).__name__}; pass model.parameters()")
+            if not parameter.is_leaf:
+                raise ArgumentError(
+                    f"{name} cannot update a result of other tensors (shape {parameter.shape}); "
+                    "pass leaves, such as nn.Parameter"
+                )
+            if id(parameter) in seen:
+                raise ArgumentError(
+                    f"{name} was given one parameter twice, of shape {parameter.shape}; it would be updated twice"
+                )
+            seen.add(id(parameter))
+        if not seen:
+            raise ArgumentError(
+                f"{name} was given no parameters; pass model.parameters() (a generator: it can be used once only)"
+            )
+
+    def _check_options(self, group: dict) -> None:
         for option, value in group.items():
-            if isinstance(value, float | int) and not isinstance(value, bool) and not (value >= 0 and np.isfinite(value)):
-                raise ArgumentError(f"{name}: {option} must be a finite number >= 0, got {value!r}")
+            if option != "params" and not isinstance(value, (bool, tuple)):
+                checks.number(type(self).__name__, option, value)
 
     def numbered(self) -> Iterable[tuple[int, Parameter, dict]]:
         """(index, parameter, its group) over all groups."""
@@ -70,6 +107,8 @@ class Optimizer:
 
     def load_state_dict(self, saved: dict) -> None:
         """Go on from a ``state_dict`` (arrays are copied)."""
+        if not isinstance(saved, dict) or not {"groups", "state"} <= saved.keys():
+            raise FileError(f"{type(self).__name__}.load_state_dict takes what its state_dict() gave: groups and state")
         if len(saved["groups"]) != len(self.param_groups):
             raise FileError(f"the saved optimiser has {len(saved['groups'])} groups, this one {len(self.param_groups)}")
         parameters = {index: parameter for index, parameter, _ in self.numbered()}

@@ -5,6 +5,7 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ArgumentError
+from ..ops import checks
 from .optimizer import Optimizer
 
 
@@ -23,7 +24,11 @@ class SGD(Optimizer):
 
     def __init__(self, params, lr: float, momentum: float = 0, weight_decay: float = 0, nesterov: bool = False) -> None:
         if nesterov and not momentum:
-            raise ArgumentError("SGD: nesterov needs a momentum > 0")
+            raise ArgumentError(f"SGD: nesterov needs a momentum > 0, such as 0.9, got {momentum!r}")
+        if checks.number("SGD", "momentum", momentum) >= 1:
+            raise ArgumentError(
+                f"SGD: momentum must be below 1, such as 0.9, got {momentum!r}; else the steps never stop growing"
+            )
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
 
     def update(self, parameter, state, group) -> None:

@@ -1,0 +1,293 @@
+"""What the cpu room promises beyond agreeing with plain on ordinary numbers: NaN, sums, threads, the cache, workqueue."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from minicnn import kernels  # noqa: E402
+from minicnn.kernels import KERNELS  # noqa: E402
+
+KERNELS_FOLDER = Path(kernels.__file__).parent
+PACKAGE = "house"  # the kernels are copied below this package: they import nothing from outside
+
+
+def normal(*shape, dtype=np.float64, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def examples(dtype=np.float64, size=6, c=4, n=2):
+    """name -> one ordinary call of every kernel."""
+    x, g = normal(n, c, size, size, dtype=dtype), normal(n, c, size, size, dtype=dtype, seed=1)
+    pooled = normal(n, c, size // 2, size // 2, dtype=dtype, seed=2)
+    weight, bias = normal(c, c, 3, 3, dtype=dtype, seed=3), normal(c, dtype=dtype, seed=4)
+    conv, pool = ((1, 1), (1, 1, 1, 1), (1, 1)), ((2, 2), (2, 2), (0, 0, 0, 0))
+    out = (size // 2, size // 2)
+    index = KERNELS["max_pool2d"].function("plain")(x, *pool, (1, 1), out)[1]
+    mean, var = x.mean((0, 2, 3), dtype=np.float64), x.var((0, 2, 3), dtype=np.float64)
+    logits, labels = normal(5, 7, dtype=dtype), np.arange(5)
+    return {
+        "conv2d": (x, weight, bias, *conv, 1),
+        "conv2d_input_grad": (g, weight, (size, size), *conv, 1),
+        "conv2d_weight_grad": (g, x, (3, 3), *conv, 1),
+        "im2col": (x, (3, 3), *conv),
+        "col2im": (normal(n * size * size, 9 * c, dtype=dtype), x.shape, (3, 3), *conv),
+        "matmul": (x[0], g[0], False, True),
+        "max_pool2d": (x, *pool, (1, 1), out),
+        "max_pool2d_backward": (pooled, index, (size, size), *pool, (1, 1)),
+        "avg_pool2d": (x, *pool, out, True),
+        "avg_pool2d_backward": (pooled, (size, size), *pool, True),
+        "adaptive_avg_pool2d": (x, (4, 1)),
+        "adaptive_avg_pool2d_backward": (pooled, (size, size)),
+        "channel_sum": (x,),
+        "channel_stats": (x,),
+        "batch_norm": (x, mean, var, bias, bias, 1e-5),
+        "batch_norm_backward": (g, x, mean, var, bias, 1e-5, True),
+        "local_response_norm": (x, 3, 0.1, 0.75, 2.0),
+        "local_response_norm_backward": (g, x, 3, 0.1, 0.75, 2.0),
+        "relu": (x,),
+        "relu_backward": (g, x),
+        "relu6": (x,),
+        "relu6_backward": (g, x),
+        "leaky_relu": (x, 0.1),
+        "leaky_relu_backward": (g, x, 0.1),
+        "softmax_cross_entropy": (logits, labels, 0.1),
+        "softmax_cross_entropy_backward": (logits[:, 0].copy(), np.abs(logits), labels, 0.1),
+        "dropout": (x, 0.5, 1, 2),
+        "sgd_update": (x, g, normal(*x.shape, dtype=dtype, seed=5), 0.1, 0.9, 0.01, True),
+        "adam_update": (x, g, g.copy(), np.abs(x), 0.1, 0.9, 0.99, 1e-8, 0.01, 3, False),
+    }
+
+
+def run(name, room, args):
+    """Results and in-place changes of one call on copies of ``args``."""
+    used = [np.copy(a) if isinstance(a, np.ndarray) else a for a in args]
+    with kernels.use_room(room), np.errstate(all="ignore"):
+        out = KERNELS[name](*used)
+    out = out if isinstance(out, tuple) else (out,)
+    return [a for a in (*out, *used) if isinstance(a, np.ndarray)]
+
+
+def depthwise(args):
+    """The same convolution call with one filter per channel (multiplier 1)."""
+    first, second, *rest = args
+    weights = second[:, :1].copy() if second.shape[2:] == (3, 3) else second
+    return first, weights, *rest[:-1], first.shape[1]
+
+
+def test_every_kernel_has_an_example():
+    """The tests below walk ``examples``; a kernel that is missing there would not be tested."""
+    assert examples().keys() == KERNELS.keys()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", [*KERNELS, "conv2d depthwise", "conv2d_input_grad depthwise", "conv2d_weight_grad depthwise"])
+def test_nan_and_infinity_spread_as_in_plain(name, value):
+    """fastmath must not assume them away, and zeros of a padding must not meet them where plain has no product."""
+    name, _, variant = name.partition(" ")
+    args = examples()[name]
+    args = depthwise(args) if variant else args
+    for position, array in enumerate(args):
+        if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+            poisoned = array.copy()
+            poisoned.flat[[0, array.size // 2]] = value
+            changed = (*args[:position], poisoned, *args[position + 1 :])
+            for got, want in zip(run(name, "cpu", changed), run(name, "plain", changed), strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10, err_msg=f"{name}, argument {position}")
+
+
+def test_float32_sums_keep_their_digits():
+    """Summed in float32 channels-last, 200,000 values near 100 lose digits; a variance was once 8.7 % off."""
+    x = np.random.default_rng(0).uniform(100, 101, (64, 56, 56, 64)).astype(np.float32).transpose(0, 3, 1, 2)
+    exact = x.astype(np.float64)
+    with kernels.use_room("cpu"):
+        mean, var = kernels.channel_stats(x)
+        total = kernels.channel_sum(x)
+        ones = np.ones(64, np.float32)
+        _, dweight, dbias = kernels.batch_norm_backward(x, x, mean, var, ones, 1e-5, True)
+    np.testing.assert_allclose(total, exact.sum((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(dbias, exact.sum((0, 2, 3)), rtol=1e-6)
+    # sum of x * xhat = pixels * var / std, as the xhat sum to 0
+    pixels = x.size / 64
+    np.testing.assert_allclose(dweight, pixels * exact.var((0, 2, 3)) / np.sqrt(exact.var((0, 2, 3)) + 1e-5), rtol=1e-6)
+
+
+@pytest.fixture
+def threads_restored():
+    before = kernels.get_num_threads()
+    yield
+    kernels.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_results_do_not_depend_on_threads(name, threads_restored):
+    """Work is cut by shapes and partial sums are added in a fixed order: a run repeats, bit by bit, on any machine."""
+    import numba
+
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("Numba started with one thread")
+    args = examples(np.float32, size=20, c=8, n=3)[name]
+    kernels.set_num_threads(1)
+    one = run(name, "cpu", args)
+    kernels.set_num_threads(2)
+    for a, b in zip(one, run(name, "cpu", args), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_too_many_threads_is_an_error_that_names_the_remedy(threads_restored):
+    """Numba fixes its maximum at the start; the message must say how to raise it."""
+    import numba
+
+    most = numba.config.NUMBA_NUM_THREADS
+    with pytest.raises(ValueError, match=rf"{most}.*NUMBA_NUM_THREADS"):
+        kernels.set_num_threads(most + 1)
+
+
+def test_threads_hold_in_other_python_threads(threads_restored):
+    """Numba keeps the number per Python thread; ours must hold for a data loader's or a notebook's thread, too."""
+    import threading
+
+    import numba
+
+    kernels.set_num_threads(1)
+    seen = []
+
+    def work():
+        run("relu", "cpu", examples()["relu"])
+        seen.append(numba.get_num_threads())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [1]
+
+
+@pytest.mark.parametrize(
+    "name, change",
+    [
+        ("conv2d", lambda x, w, *rest: (x[:, :3], w, *rest)),
+        ("conv2d_input_grad", lambda g, w, *rest: (g[:, :3], w, *rest)),
+        ("conv2d_weight_grad", lambda g, x, *rest: (g[:, :, :2], x, *rest)),
+        ("matmul", lambda a, b, *rest: (a[:, :, :3], b, *rest)),
+    ],
+)
+def test_wrong_shapes_raise(name, change):
+    """Compiled code does not check its indices: a shape that does not fit must never reach it."""
+    with kernels.use_room("cpu"), pytest.raises(ValueError):
+        KERNELS[name](*change(*examples()[name]))
+
+
+def test_labels_out_of_range_raise():
+    """A label beyond the classes would read beyond the row."""
+    with kernels.use_room("cpu"), pytest.raises(IndexError, match="7 classes"):
+        kernels.softmax_cross_entropy(normal(2, 7), np.array([0, 7]), 0.0)
+
+
+# --- in fresh processes -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the kernels as a package of its own, so that they can be edited, and an empty cache."""
+    copy = tmp_path / "site" / PACKAGE
+    shutil.copytree(KERNELS_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def python(code: str, house: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``code`` in a fresh interpreter that sees the copied kernels."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "MINICNN_"))}
+    clean |= {"PYTHONPATH": str(house.parent), "XDG_CACHE_HOME": str(house.parent.parent / "cache"), "MINICNN_ROOM": "cpu"}
+    if sys.platform != "linux":  # XDG_CACHE_HOME means nothing there
+        clean["NUMBA_CACHE_DIR"] = clean["XDG_CACHE_HOME"]
+    command = [sys.executable, "-c", f"import numpy as np\nimport {PACKAGE} as kernels\n{code}"]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+POOL = "print(kernels.avg_pool2d(np.ones((1, 1, 2, 2), np.float32), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1), True).sum())"
+
+
+def test_second_process_loads_from_the_cache_without_a_word(house):
+    """The first use says what it is compiling, once; the second process finds the result and is silent."""
+    first, second = python(POOL, house), python(POOL, house)
+    assert first.stdout == second.stdout == "1.0\n"
+    assert re.fullmatch(r"minicnn: compiling avg_pool2d for float32 \(first use .*cache\)\n", first.stderr)
+    assert second.stderr == ""
+
+
+def test_editing_a_helper_changes_the_answer(house):
+    """Numba's own cache looks only at the kernel's file: after an edit in another file it would serve old code."""
+    code = "print(kernels.im2col(np.ones((1, 1, 1, 1)), (1, 1), (1, 1), (0, 0, 0, 0), (1, 1)))"
+    assert python(code, house).stdout == "[[1.]]\n"
+    windows = house / "cpu" / "windows.py"
+    old = "target[unsigned_to + i] = source[unsigned_start + i]"
+    text = windows.read_text()
+    assert old in text
+    windows.write_text(text.replace(old, old + " + 41"))
+    assert python(code, house).stdout == "[[42.]]\n"
+
+
+def test_unwritable_cache_warns_once_and_computes(house):
+    """A read-only home (a cluster, a container) costs compile time, never the run."""
+    file = house.parent.parent / "a file, not a folder"
+    file.write_text("")
+    code = f"{POOL}\nkernels.relu(np.ones(3))"
+    done = python(code, house, XDG_CACHE_HOME=str(file / "below"), NUMBA_CACHE_DIR=str(file / "below"))
+    assert done.stdout == "1.0\n"
+    assert done.stderr.count("RuntimeWarning: compiled kernels cannot be kept") == 1
+    assert not list(house.rglob("*.nbi"))  # nor anywhere beside the sources
+
+
+def test_workqueue_survives_two_python_threads(house):
+    """Under this layer two launches at the same time abort the interpreter; one lock guards them."""
+    pytest.importorskip("numba")
+    code = """
+import threading
+x = np.ones(1000, np.float32)
+kernels.relu(x)
+threads = [threading.Thread(target=lambda: [kernels.relu(x) for _ in range(300)]) for _ in range(2)]
+[t.start() for t in threads], [t.join() for t in threads]
+import numba
+print(numba.threading_layer())
+"""
+    assert python(code, house, NUMBA_THREADING_LAYER="workqueue").stdout == "workqueue\n"
+
+
+def test_without_compiler_nothing_overflows(house):
+    """NUMBA_DISABLE_JIT=1 is how coverage sees the kernels; then NumPy's scalars compute, and they warn of overflow."""
+    code = """
+import warnings
+warnings.simplefilter("error")
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((2, 3, 5, 5)), rng.standard_normal((4, 3, 3, 3))
+calls = [
+    (kernels.conv2d, (x, w, None, (2, 1), (1, 1, 0, 1), (1, 1), 1)),
+    (kernels.conv2d_input_grad, (rng.standard_normal((2, 4, 3, 4)), w, (5, 5), (2, 1), (1, 1, 0, 1), (1, 1), 1)),
+    (kernels.conv2d_weight_grad, (rng.standard_normal((2, 4, 3, 4)), x, (3, 3), (2, 1), (1, 1, 0, 1), (1, 1), 1)),
+    (kernels.max_pool2d, (x, (2, 2), (2, 2), (0, 0, 0, 0), (1, 1), (2, 2))),
+    (kernels.channel_stats, (x,)),
+    (kernels.batch_norm, (x, np.zeros(3), np.ones(3), np.ones(3), np.zeros(3), 1e-5)),
+    (kernels.dropout, (x, 0.5, 2**64 - 1, 2**63 + 5)),
+]
+for kernel, args in calls:
+    with kernels.use_room("plain"):
+        want = kernel(*args)
+    got = kernel(*args)
+    for a, b in zip(got, want) if isinstance(want, tuple) else [(got, want)]:
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+print("equal")
+"""
+    done = python(code, house, NUMBA_DISABLE_JIT="1")
+    assert done.stdout == "equal\n" and done.stderr == ""
