@@ -39,6 +39,8 @@ def to_room(array: np.ndarray | None, role: str, dtype: np.dtype) -> np.ndarray:
     if role == IMAGE or (role in (FLAT, UPDATED) and array.ndim == 4):
         array = array.transpose(0, 2, 3, 1)  # (N, H, W, C)
     array = np.ascontiguousarray(array)
+    if not array.flags.writeable:  # another type to a compiler, for which it would compile everything again
+        array = array.copy()
     return array.reshape(-1) if role in (FLAT, UPDATED) else array
 
 

@@ -8,11 +8,10 @@ import warnings
 
 import numpy as np
 
-from .layout import run_in_room
+from .layout import VECTOR, run_in_room
 
 ROOMS = ("plain", "cpu")
 _chosen: str | None = None  # by use_room; None: MINICNN_ROOM, else the fastest that is installed
-_threads: int | None = None  # by set_num_threads, before the cpu room was first entered
 
 
 class use_room:  # noqa: N801 - reads as a verb, like mc.no_grad
@@ -77,14 +76,12 @@ def _numba_installed() -> bool:
 
 def set_num_threads(n: int) -> None:
     """Use ``n`` threads in the cpu room. Results do not depend on ``n``: work is cut by shapes, not by threads."""
-    global _threads
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number >= 1, got {n!r}")
-    _threads = int(n)
     if _numba_installed():
         from . import cpu
 
-        cpu.apply_num_threads(_threads)
+        cpu.apply_num_threads(int(n))
 
 
 def get_num_threads() -> int:
@@ -126,9 +123,13 @@ class Kernel:
             return run_in_room(function, arrays, options, keywords, self.roles, self.results)
 
     def _check(self, arrays: tuple) -> None:
-        dtype = arrays[0].dtype
+        """Images, and what is computed element by element with them, in one dtype; statistics may differ (float64)."""
         for a in arrays:
             if a is not None and not isinstance(a, np.ndarray):
                 raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__}")
+        dtype = arrays[0].dtype
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")
+        for a, role in zip(arrays, self.roles):
+            if role != VECTOR and a is not None and a.dtype.kind == "f" and a.dtype != dtype:
+                raise TypeError(f"{self.name} was given {dtype} and {a.dtype}; convert one of them")

@@ -24,12 +24,13 @@ from .errors import (
     DivergedError,
     DtypeError,
     FileError,
+    GradcheckError,
     GraphError,
     LabelError,
     MinicnnError,
     ShapeError,
 )
-from .gradcheck import GradcheckError, gradcheck, gradcheck_pair, rel_error
+from .gradcheck import gradcheck, gradcheck_pair, rel_error
 from .kernels import get_num_threads
 from .ops import methods as _methods  # noqa: F401 - gives Tensor its operators
 from .ops.registry import replace
@@ -51,9 +52,36 @@ def __getattr__(name: str):
     raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
 
 
-__all__ = [
-    *("ArgumentError", "DataError", "DeviceError", "DivergedError", "DtypeError", "FileError", "Function", "GraphError"),
-    *("GradcheckError", "LabelError", "MinicnnError", "ShapeError", "Tensor", "Trainer", "__version__", "cat"),
-    *("get_num_threads", "gradcheck", "gradcheck_pair", "load", "manual_seed", "no_grad", "rel_error", "replace", "save"),
-    *("set_num_threads", "split", "stack", "summary", "tensor", "use_room"),
+__all__ = [  # noqa: F822 - Trainer is loaded at first use
+    "ArgumentError",
+    "DataError",
+    "DeviceError",
+    "DivergedError",
+    "DtypeError",
+    "FileError",
+    "Function",
+    "GradcheckError",
+    "GraphError",
+    "LabelError",
+    "MinicnnError",
+    "ShapeError",
+    "Tensor",
+    "Trainer",
+    "__version__",
+    "cat",
+    "get_num_threads",
+    "gradcheck",
+    "gradcheck_pair",
+    "load",
+    "manual_seed",
+    "no_grad",
+    "rel_error",
+    "replace",
+    "save",
+    "set_num_threads",
+    "split",
+    "stack",
+    "summary",
+    "tensor",
+    "use_room",
 ]

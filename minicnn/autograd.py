@@ -117,7 +117,8 @@ class Function:
         """
         tensors, dtype = _as_tensors(cls, inputs)
         ctx = Context(cls, tensors)
-        out = _one_array(cls, cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
+        with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
+            out = _one_array(cls, cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
         if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
             raise DtypeError(
                 f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
@@ -171,9 +172,14 @@ def run_backward(root: Tensor, grad, retain_graph: bool, create_graph: bool) -> 
     if root.node is None:
         _add_to_leaf(root, grad, may_alias=(grad,))
         return
-    pending = {root.node: grad}  # complete or growing gradients of the results of these operations
+    with np.errstate(all="ignore"):
+        _walk(root.node, grad, retain_graph)
+
+
+def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
+    pending = {newest: grad}  # complete or growing gradients of the results of these operations
     owned: set[Context] = set()  # those whose gradient array the engine allocated, and may add into
-    queue = [(-root.node.order, root.node)]
+    queue = [(-newest.order, newest)]
     while queue:
         node = heapq.heappop(queue)[1]
         grad = pending.pop(node)

@@ -37,22 +37,25 @@ def _version(package: str) -> str | None:
 def _room_findings() -> list[Finding]:
     if importlib.util.find_spec("numba") is None:
         return [Finding("room", "plain: Numba is missing", "pip install numba (kernels are slow without it)")]
-    from .kernels import cpu
+    import numba
+
+    from .kernels.cpu import jit
 
     room = kernels.current_room()
-    remedy = "" if room == "cpu" else "unset MINICNN_ROOM for the fast room"
+    findings = [Finding("room", f"{room} (Numba {numba.__version__})", "" if room == "cpu" else "unset MINICNN_ROOM for the fast room")]
+    if numba.config.DISABLE_JIT:
+        return [*findings, Finding("compiler", "switched off", "unset NUMBA_DISABLE_JIT, or kernels crawl")]
     name, arguments = next(samples.samples())
     with kernels.use_room("cpu"):
         kernels.KERNELS[name](*arguments)  # the threading layer is known after the first parallel kernel
-    layer, cache = cpu.threading_layer(), cpu.cache_folder()
+    layer = numba.threading_layer()
+    slow = "install OpenMP (libgomp) or pip install tbb: a launch then costs 1.5 or 11 microseconds instead of 69"
+    no_cache = "set NUMBA_CACHE_DIR to a folder that can be written; until then every process compiles its kernels anew"
     return [
-        Finding("room", f"{room} (Numba {_version('numba')})", remedy),
-        Finding("threads", f"{kernels.get_num_threads()}, threading layer {layer}", {
-            "workqueue": "pip install tbb, or install OpenMP (libgomp): launches then cost 1.5 us instead of 69",
-        }.get(layer, "")),
-        Finding("kernel cache", str(cache) if cache else "none: not writable", "" if cache else
-                "make the user cache folder writable, or set XDG_CACHE_HOME; kernels are compiled anew in every process"),
-    ]  # fmt: skip
+        *findings,
+        Finding("threads", f"{kernels.get_num_threads()}, threading layer {layer}", slow if layer == "workqueue" else ""),
+        Finding("kernel cache", jit.CACHE_FOLDER or "none", "" if jit.CACHE_FOLDER else no_cache),
+    ]
 
 
 def _kernels_agree() -> Finding:

@@ -78,6 +78,50 @@ class FileError(MinicnnError, ValueError):
     """A file of weights or a checkpoint cannot be used, or a file cannot be written."""
 
 
+class GradcheckError(MinicnnError, AssertionError):
+    """A gradient is wrong, or cannot be checked here.
+
+    Attributes
+    ----------
+    argument : str or None
+        Which input or parameter.
+    index : tuple of int or None
+        The element that is furthest off.
+    analytic, numeric : float or None
+        Its gradient by backward, and by a central difference.
+    diagnosis : str
+        What kind of mistake the pattern of the mismatch points to; begins with a fixed phrase.
+    errors : numpy.ndarray or None
+        |analytic - numeric| in the argument's shape; NaN where a large argument was not checked.
+    analytic_gradient, numeric_gradient : numpy.ndarray or None
+        Both gradients, likewise.
+    """
+
+    def __init__(self, message: str, argument: str | None = None, diagnosis: str = "") -> None:
+        super().__init__(message)
+        self.argument, self.diagnosis = argument, diagnosis
+        self.index = self.analytic = self.numeric = None
+        self.errors = self.analytic_gradient = self.numeric_gradient = None
+
+    def plot(self, path=None):
+        """Draw analytic gradient, numeric gradient and their difference; 4-d arrays as a grid of channel maps.
+
+        Parameters
+        ----------
+        path : path-like, optional
+            Where to write the picture.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        if self.errors is None:
+            raise ArgumentError(f"plot: this error holds no gradients to draw ({self.diagnosis})")
+        from .gradcheck_map import draw_error_map
+
+        return draw_error_map(self, path)
+
+
 def suggest(wanted: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: names like it, or else all there are."""
     known = sorted(known)

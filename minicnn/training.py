@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -104,12 +104,13 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int) -> None:
         start, average = time.perf_counter(), Average()
         self.model.train()
-        with self._bar(self.train, f"epoch {epoch}/{last}") as bar:
-            for images, labels in bar:
+        with self._bar(len(self.train), f"epoch {epoch}/{last}") as bar:
+            for images, labels in self.train:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
                 average.add(loss, logits, labels)
                 bar.set_postfix(self._figures(average, start), refresh=False)
+                bar.update()
             if not average.images:
                 raise DataError(
                     f"epoch {epoch}: the training loader gave no batch; a generator is used up after one epoch"
@@ -150,9 +151,9 @@ class Trainer:
         """Loss and accuracy on a loader, in evaluation mode, which is left as it was."""
         return evaluate(self.model, loader, self.loss)
 
-    def _bar(self, batches: Iterable, label: str) -> tqdm:
+    def _bar(self, batches: int, label: str) -> tqdm:
         often = 0.1 if sys.stderr.isatty() else 5  # a log file does not want ten lines a second
-        return tqdm(batches, desc=label, unit="batch", disable=not self.progress, mininterval=often)
+        return tqdm(total=batches, desc=label, unit="batch", disable=not self.progress, mininterval=often)
 
     @staticmethod
     def _figures(average: Average, start: float, seconds: float | None = None) -> dict[str, str]:

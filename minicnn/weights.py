@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -91,12 +92,15 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise FileError(f"there is no file {path}")
     try:
         if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file:  # np.load would leave a damaged file open
+                archive = np.load(file, allow_pickle=False)
+                if isinstance(archive, np.ndarray):
+                    raise ValueError("it holds one array without a name, as .npy files do")
                 return {name: archive[name] for name in archive.files}
         from safetensors.numpy import load_file
 
         return load_file(path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, _safetensor_error()) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, _safetensor_error()) as error:
         raise FileError(f"{path} is damaged or no {suffix} file: {error}") from None
 
 

@@ -10,7 +10,7 @@ import minicnn as mc
 
 
 def case(what: str, call: Callable, error: type[Exception], *says: str):
-    """One row of a table of mistakes; the message must hold every one of ``says``: the values at fault, what would fit."""
+    """One row of a table of mistakes; the message must hold all of ``says``: the values at fault, what would fit."""
     return pytest.param(call, error, says, id=what.replace(" ", "-"))
 
 

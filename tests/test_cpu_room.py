@@ -1,4 +1,4 @@
-"""What the cpu room promises beyond agreeing with plain on ordinary numbers: NaN, sums, threads, the cache, workqueue."""
+"""What the cpu room promises beyond agreeing with plain on ordinary numbers: NaN, sums, threads, cache, workqueue."""
 from __future__ import annotations
 
 import os
@@ -14,8 +14,9 @@ import pytest
 pytest.importorskip("numba")
 
 from minicnn import kernels  # noqa: E402
-from minicnn.kernels import KERNELS  # noqa: E402
 
+KERNELS = kernels.KERNELS
+DEPTHWISE = ["conv2d depthwise", "conv2d_input_grad depthwise", "conv2d_weight_grad depthwise"]
 KERNELS_FOLDER = Path(kernels.__file__).parent
 PACKAGE = "house"  # the kernels are copied below this package: they import nothing from outside
 
@@ -89,7 +90,7 @@ def test_every_kernel_has_an_example():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", [*KERNELS, "conv2d depthwise", "conv2d_input_grad depthwise", "conv2d_weight_grad depthwise"])
+@pytest.mark.parametrize("name", [*KERNELS, *DEPTHWISE])
 def test_nan_and_infinity_spread_as_in_plain(name, value):
     """fastmath must not assume them away, and zeros of a padding must not meet them where plain has no product."""
     name, _, variant = name.partition(" ")
@@ -207,9 +208,9 @@ def house(tmp_path):
 def python(code: str, house: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run ``code`` in a fresh interpreter that sees the copied kernels."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "MINICNN_"))}
-    clean |= {"PYTHONPATH": str(house.parent), "XDG_CACHE_HOME": str(house.parent.parent / "cache"), "MINICNN_ROOM": "cpu"}
-    if sys.platform != "linux":  # XDG_CACHE_HOME means nothing there
-        clean["NUMBA_CACHE_DIR"] = clean["XDG_CACHE_HOME"]
+    clean |= {"PYTHONPATH": str(house.parent), "MINICNN_ROOM": "cpu"}
+    variable = "XDG_CACHE_HOME" if sys.platform == "linux" else "NUMBA_CACHE_DIR"
+    clean[variable] = str(house.parent.parent / "cache")
     command = [sys.executable, "-c", f"import numpy as np\nimport {PACKAGE} as kernels\n{code}"]
     done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minicnn import kernels
-from minicnn.kernels import KERNELS
-from minicnn.kernels.layout import UPDATED
 
+KERNELS, UPDATED = kernels.KERNELS, kernels.layout.UPDATED
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}  # of the norm
 SETTINGS = settings(
     max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -231,14 +230,16 @@ def adam_update(draw):
 
 
 CASES = {
-    function.__name__: function
-    for function in (
-        conv2d, conv2d_input_grad, conv2d_weight_grad, im2col, col2im, matmul, max_pool2d, max_pool2d_backward, avg_pool2d,
-        avg_pool2d_backward, adaptive_avg_pool2d, adaptive_avg_pool2d_backward, batch_norm, batch_norm_backward,
-        local_response_norm, local_response_norm_backward, softmax_cross_entropy, softmax_cross_entropy_backward,
-        dropout, sgd_update, adam_update,
+    case.__name__: case
+    for case in (
+        (conv2d, conv2d_input_grad, conv2d_weight_grad, im2col, col2im, matmul)
+        + (max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward)
+        + (adaptive_avg_pool2d, adaptive_avg_pool2d_backward, batch_norm, batch_norm_backward)
+        + (local_response_norm, local_response_norm_backward)
+        + (softmax_cross_entropy, softmax_cross_entropy_backward, dropout, sgd_update, adam_update)
     )
-} | {"channel_sum": channels, "channel_stats": channels}  # fmt: skip
+}
+CASES |= dict.fromkeys(("channel_sum", "channel_stats"), channels)
 CASES |= dict.fromkeys(("relu", "relu6"), one_of_any_shape)
 CASES |= dict.fromkeys(("relu_backward", "relu6_backward"), two_of_any_shape)
 CASES["leaky_relu"] = lambda draw: (*one_of_any_shape(draw), 0.1)
@@ -255,7 +256,9 @@ def copies(args: tuple) -> list:
 def copy_with_layout(a: np.ndarray) -> np.ndarray:
     fresh = np.empty_like(a)  # keeps transposes, but closes gaps
     fresh[...] = a
-    return fresh if fresh.strides == a.strides else in_layout(fresh, "strided" if a.strides[-1:] > (a.itemsize,) else "reversed")
+    if fresh.strides == a.strides:
+        return fresh
+    return in_layout(fresh, "strided" if a.strides[-1] > a.itemsize else "reversed")
 
 
 def call(name: str, room: str, args: tuple) -> list[np.ndarray]:
@@ -281,8 +284,9 @@ def assert_agree(name: str, results: list, expected: list, dtype: np.dtype) -> N
         if name == "dropout" or want.dtype.kind == "i":
             np.testing.assert_array_equal(got, want)
         elif want.size:
+            size = np.linalg.norm(want.astype(np.float64).ravel())
             distance = np.linalg.norm((got.astype(np.float64) - want).ravel())
-            assert distance <= TOLERANCE[dtype] * max(np.linalg.norm(want.astype(np.float64).ravel()), 1e-3), (name, distance)
+            assert distance <= TOLERANCE[dtype] * max(size, 1e-3), (name, distance, size)
 
 
 def test_every_kernel_has_a_case():

@@ -28,7 +28,9 @@ def test_parameters_and_buffers_have_pytorchs_paths():
     assert [n for n, _ in model.named_buffers()] == [
         "body.1.running_mean", "body.1.running_var", "body.1.num_batches_tracked",
     ]  # fmt: skip
-    assert list(model.state_dict())[-1] == "body.1.num_batches_tracked"
+    assert list(model.state_dict())[2:7] == [
+        "body.1.weight", "body.1.bias", "body.1.running_mean", "body.1.running_var", "body.1.num_batches_tracked",
+    ]  # fmt: skip
     assert model.num_parameters() == 4 * 27 + 4 + 8 + 8
 
 
@@ -40,11 +42,13 @@ def test_four_dimensional_parameters_lie_channels_last():
         assert m.body[0].weight.data.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
-def test_a_shared_module_counts_once():
+def test_a_shared_module_learns_once_and_is_saved_under_each_path():
+    """As in PyTorch: an optimiser must not step twice, and a PyTorch file of such a model has both keys."""
     layer = nn.Linear(2, 2)
     model = nn.Sequential(layer, nn.ReLU(), layer)
     assert len(list(model.parameters())) == 2
-    assert set(model.state_dict()) == {"0.weight", "0.bias"}
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert model.load_state_dict(model.state_dict()) == ([], [])
 
 
 def test_modes_reach_every_module():

@@ -151,10 +151,12 @@ def test_operations_keep_channels_last_memory():
         return array.transpose(0, 2, 3, 1).flags.c_contiguous
 
     x = mc.tensor(rng.standard_normal((2, 4, 5, 6)), requires_grad=True)
-    y = F.conv2d(x, mc.tensor(rng.standard_normal((4, 4, 3, 3))), padding=1)
-    for z in (y, F.relu(y), y + y, y * 2, F.max_pool2d(y, 2), F.pad(y, (1, 1)), mc.cat([y, y], axis=1), F.channel_shuffle(y, 2)):
-        assert channels_side_by_side(z.data)
-    y[:, :, ::2].sum().backward()
+    with mc.use_room("cpu"):
+        y = F.conv2d(x, mc.tensor(rng.standard_normal((4, 4, 3, 3))), padding=1)
+        results = [y, F.relu(y), y + y, y * 2, F.max_pool2d(y, 2), F.pad(y, (1, 1))]
+        results += [mc.cat([y, y], axis=1), F.channel_shuffle(y, 2), F.dropout(y)]
+        y[:, :, ::2].sum().backward()
+    assert all(channels_side_by_side(z.data) for z in results)
     assert channels_side_by_side(x.grad)
 
 
@@ -172,3 +174,20 @@ def test_float32_sums_are_right_channels_last():
     F.batch_norm(t, running_mean, running_var, training=True, momentum=1.0)
     np.testing.assert_allclose(running_mean, exact_sum / (x.size / 64), rtol=1e-6)
     np.testing.assert_allclose(running_var, exact_var, rtol=1e-6)
+
+
+def test_nan_and_infinity_pass_in_silence():
+    """No NumPy warning escapes (pytest turns warnings into errors), forward or backward; values are IEEE's."""
+    x = mc.tensor(np.array([np.inf, -np.inf, np.nan, 0.0]), requires_grad=True)
+    y = mc.cat([x * 0, x.sum((0,), keepdims=True), x / x, x.log(), x.exp(), F.softmax(x), x.var((0,), keepdims=True)])
+    y.sum().backward()
+    np.testing.assert_array_equal((x * 0).data, [np.nan, np.nan, np.nan, 0])
+    np.testing.assert_array_equal(x.exp().data, [np.inf, 0, np.nan, 1])
+
+
+def test_maximum_hands_the_gradient_on_where_a_nan_was_chosen():
+    """As in PyTorch: otherwise the parameter behind a NaN would look as if it had no part in it."""
+    a, b = mc.tensor(np.array([np.nan, 2.0, 1.0]), requires_grad=True), mc.tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    mc.ops.arithmetic.maximum(a, b).sum().backward()
+    np.testing.assert_array_equal(a.grad, [1, 0.5, 0])
+    np.testing.assert_array_equal(b.grad, [1, 0.5, 1])

@@ -204,7 +204,9 @@ def test_empty_batches_pass_through(room):
     """A batch of no images gives no outputs, of the right shape, forward and backward."""
     x = mc.tensor(np.zeros((0, 4, 6, 6), np.float32), requires_grad=True)
     w = mc.tensor(np.ones((8, 4, 3, 3), np.float32), requires_grad=True)
-    y = F.max_pool2d(F.relu(F.conv2d(x, w, padding=1)), 2)
-    assert y.shape == (0, 8, 3, 3)
+    v = mc.tensor(np.ones((2, 72), np.float32), requires_grad=True)
+    y = F.linear(F.max_pool2d(F.relu(F.conv2d(x, w, padding=1)), 2).flatten(1), v)
+    assert y.shape == (0, 2)
     y.sum().backward()
+    assert v.grad.shape == v.shape and not v.grad.any()
     assert x.grad.shape == x.shape and not w.grad.any()

@@ -91,7 +91,7 @@ def _batch_norm(x, mean, scale, bias, y):
 def batch_norm_backward(grad, x, mean, var, weight, eps, training):
     """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two middle terms:
 
-    dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),   xhat = (x - mean) / sqrt(var + eps)
+    dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """
     dx = np.empty_like(x)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -101,9 +101,8 @@ def batch_norm_backward(grad, x, mean, var, weight, eps, training):
     _batch_norm_sums(grad, x, mean, inverse_std, sums, per_block)
     dbias, dweight = sums.sum(1)  # (C,), (C,)
     count = np.float64(max(len(x), 1))
-    _batch_norm_backward(
-        grad, x, mean, inverse_std, dbias / count, dweight / count, _float64(weight * inverse_std), training, _pixels(dx)[0]
-    )
+    means, scale = (dbias / count, dweight / count), _float64(weight * inverse_std)
+    _batch_norm_backward(grad, x, mean, inverse_std, *means, scale, bool(training), _pixels(dx)[0])
     return dx, dweight.astype(x.dtype), dbias.astype(x.dtype)
 
 

@@ -16,11 +16,14 @@ from . import depthwise
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
-from .windows import copy, gather, ints, output_size, rows_per_block, splits
+from .windows import gather, ints, output_size, place_columns, rows_per_block, splits
 
 
 def conv2d(x, weight, bias, stride, padding, dilation, groups):
-    """y[n, oh, ow, o] = bias[o] + sum over kh, kw, c of  w[o, kh, kw, c] * x[n, oh*sh + kh*dh - top, ow*sw + kw*dw - left, c]"""
+    """y[n, oh, ow, o] = bias[o] + sum over kh, kw, c of  w[o, kh, kw, c] * x[n, ih, iw, c]
+
+    where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
+    """
     stride, padding, dilation = map(ints, (stride, padding, dilation))
     n, h, w, c = x.shape
     o, *kernel_size, cg = weight.shape
@@ -38,7 +41,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
     parts = groups * pieces
     turned = np.empty((0, 0, 0), x.dtype)
-    if rows_at_once(patch, o // parts):  # a narrow layer: BLAS does not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
+    if rows_at_once(patch, o // parts):  # narrow: BLAS will not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
         turned = np.ascontiguousarray(weight.reshape(parts, o // parts, patch).swapaxes(1, 2))
     kernel_size = ints(kernel_size)
     _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups)
@@ -82,8 +85,7 @@ def _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, st
         if bias.size > 0:
             add_bias(product, bias[part * width : (part + 1) * width])
         if parts > 1:
-            for t in range(count):
-                copy(product.reshape(-1), t * width, y.reshape(-1), (first + t) * o + part * width, width)
+            place_columns(product, y_rows, first, part * width)
 
 
 @helper
@@ -95,7 +97,10 @@ def add_bias(product, bias):
 
 
 def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
-    """dx[n, ih, iw, c] = sum over o, kh, kw of  w[o, kh, kw, c] * grad[n, oh, ow, o],  where  ih = oh*sh + kh*dh - top"""
+    """dx[n, ih, iw, c] = sum over o, kh, kw of  w[o, kh, kw, c] * grad[n, oh, ow, o]
+
+    where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
+    """
     stride, padding, dilation = map(ints, (stride, padding, dilation))
     n, oh, ow, o = grad.shape
     cg = weight.shape[3]
@@ -111,7 +116,10 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
 
 
 def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
-    """dw[o, kh, kw, c] = sum over n, oh, ow of  grad[n, oh, ow, o] * x[n, oh*sh + kh*dh - top, ow*sw + kw*dw - left, c]"""
+    """dw[o, kh, kw, c] = sum over n, oh, ow of  grad[n, oh, ow, o] * x[n, ih, iw, c]
+
+    where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
+    """
     kernel_size, stride, padding, dilation = map(ints, (kernel_size, stride, padding, dilation))
     o, c = grad.shape[3], x.shape[3]
     _check(c, c // groups, o, groups)

@@ -17,13 +17,13 @@ import numpy as np
 
 from .blas import multiply, rows_at_once
 from .jit import kernel
-from .windows import copy, gather, rows_per_block, seen_by, splits
+from .windows import copy, gather, rows_per_block, seen_by, splits, take_columns
 
 PARTIAL_BYTES = 16 * 1024 * 1024  # all partial weight gradients together
 
 
 def _axis_phases(size, taps_in_all, stride, before, dilation):
-    """For one axis, each phase as (taps, pad, size): the kernel rows, in the order of the output rows that saw through them.
+    """For one axis, each phase as (taps, pad, size): the kernel rows, ordered by the output rows that saw through them.
 
     Pixel i*stride + phase was seen through tap k by output row i + (phase + before - k*dilation) / stride.
     """
@@ -39,8 +39,9 @@ def _phases(dx_shape, kernel_size, stride, padding, dilation):
     """The table that the kernel reads, one row per phase, and the order in which it wants the weights' offsets."""
     table, order = [], []
     _, h, w, _ = dx_shape
+    across = _axis_phases(w, kernel_size[1], stride[1], padding[2], dilation[1])
     for ph, (taps_h, top, rows) in enumerate(_axis_phases(h, kernel_size[0], stride[0], padding[0], dilation[0])):
-        for pw, (taps_w, left, columns) in enumerate(_axis_phases(w, kernel_size[1], stride[1], padding[2], dilation[1])):
+        for pw, (taps_w, left, columns) in enumerate(across):
             table.append((ph, pw, len(taps_h), len(taps_w), top, left, rows, columns, len(order)))
             order += [(kh, kw) for kh in taps_h for kw in taps_w]
     return np.array(table, np.int64), np.array(order, np.int64)
@@ -58,7 +59,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     turned = np.empty((groups * pieces, len(order), og, cg // pieces), weight.dtype)
     finite = np.empty(o, weight.dtype)
     _turn_weights(weight, turned, finite, order, groups, pieces)
-    if not np.isfinite(finite).all():  # 0 * NaN = NaN: the zeros around the gradient would spread what plain never touches
+    if not np.isfinite(finite).all():  # 0 * NaN = NaN: zeros gathered around the gradient would spread them too far
         _input_grad_one_by_one(grad, weight, dx, stride, padding, dilation, groups)
         return
     spacing = (dilation[0] // gcd(stride[0], dilation[0]), dilation[1] // gcd(stride[1], dilation[1]))
@@ -106,8 +107,8 @@ def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacin
                 columns = grad_rows[first : first + count]  # (count, O)
             else:
                 columns = np.empty((count, taps * og), grad.dtype)
-                gather(grad, first, count, part // pieces * og, og, (taps_h, taps_w), (1, 1), (top, 0, left, 0), spacing,
-                       (row_size, column_size), columns)
+                channel, size, pad = part // pieces * og, (row_size, column_size), (top, 0, left, 0)
+                gather(grad, first, count, channel, og, (taps_h, taps_w), (1, 1), pad, spacing, size, columns)
             if parts == 1 and phases == 1:
                 product = dx_rows[first : first + count]  # (count, C): straight into the result
             else:
@@ -117,11 +118,12 @@ def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacin
             else:
                 product[:, :] = 0  # no output saw these pixels
             if parts > 1 or phases > 1:
+                product_flat = product.reshape(-1)
                 for t in range(count):
                     n, pixel = (first + t) // (row_size * column_size), (first + t) % (row_size * column_size)
                     ih = ph + pixel // column_size * stride[0]
                     iw = pw + pixel % column_size * stride[1]
-                    copy(product.reshape(-1), t * width, dx_flat, ((n * h + ih) * w + iw) * c + part * width, width)
+                    copy(product_flat, t * width, dx_flat, ((n * h + ih) * w + iw) * c + part * width, width)
 
 
 @kernel
@@ -152,8 +154,9 @@ def weight_grad(grad, x, dw, stride, padding, dilation, groups):
     shares = max(1, min(16, PARTIAL_BYTES // dw.nbytes, total // 512))
     pieces = splits(o // groups, shares * groups, at_least=64)
     rows = rows_per_block(-(-total // shares), patch * x.itemsize, at_least=256)
-    if rows_at_once(patch, o // (groups * pieces)) >= 48:  # fewer, and adding the products would cost more than it saves
-        rows = min(rows, rows_at_once(patch, o // (groups * pieces)))
+    few = rows_at_once(patch, o // (groups * pieces))
+    if few >= 48:  # with fewer, adding up the products would cost more than it saves
+        rows = min(rows, few)
     pointwise = (kh, kw) == (1, 1) and grad.shape[1:3] == x.shape[1:3] and padding == (0, 0, 0, 0) and groups == 1
     partial = np.empty((shares, o, patch), dw.dtype)
     _weight_grad(grad, x, partial, rows, pieces, pointwise, (kh, kw), stride, padding, dilation, groups)
@@ -186,8 +189,7 @@ def _weight_grad(grad, x, partial, rows, pieces, pointwise, kernel_size, stride,
                 rows_of_grad = grad_rows[first : first + count]  # (count, O)
             else:
                 rows_of_grad = np.empty((count, width), x.dtype)
-                for t in range(count):
-                    copy(grad.reshape(-1), (first + t) * o + part * width, rows_of_grad.reshape(-1), t * width, width)
+                take_columns(grad_rows, first, part * width, rows_of_grad)
             if first == begin:
                 np.dot(rows_of_grad.T, columns, own)
             else:

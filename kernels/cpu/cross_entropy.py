@@ -18,7 +18,7 @@ def softmax_cross_entropy(logits, labels, smoothing):
     if labels.shape != (n,):
         raise ValueError(f"softmax_cross_entropy: {n} rows of logits need {n} labels, got shape {labels.shape}")
     if n and not -k <= labels.min() <= labels.max() < k:  # compiled code would read beyond the row
-        raise IndexError(f"softmax_cross_entropy: labels run from {labels.min()} to {labels.max()}, there are {k} classes")
+        raise IndexError(f"softmax_cross_entropy: labels {labels.min()} to {labels.max()}, but there are {k} classes")
     loss, p = np.empty(n, logits.dtype), np.empty_like(logits)
     _softmax_cross_entropy(logits, labels, float(smoothing), loss, p)
     return loss, p

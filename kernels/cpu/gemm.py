@@ -13,7 +13,7 @@ import numpy as np
 
 from .conv_gradients import add_partials
 from .jit import kernel
-from .windows import copy
+from .windows import place_columns, take_columns
 
 TASKS = 16
 
@@ -47,7 +47,7 @@ def _shape(a, transposed):
 
 
 def _part(size: int, pieces: int) -> int:
-    """Rows (or columns) of one task: as many tasks as wanted, but not too thin, as BLAS packs the other matrix for each."""
+    """Rows (or columns) of one task: as many as wanted, but none too thin: BLAS packs the other matrix for each."""
     return max(128, -(-size // pieces))
 
 
@@ -64,8 +64,7 @@ def _matmul_by_columns(a, b, y, part, transpose_a):
             np.dot(a[i].T, b[i, first : first + count].T, product)
         else:
             np.dot(a[i], b[i, first : first + count].T, product)
-        for r in range(m):
-            copy(product.reshape(-1), r * count, y[i, r], first, count)
+        place_columns(product, y[i], 0, first)
 
 
 @kernel
@@ -80,8 +79,7 @@ def _matmul_by_inner(a, b, partial, transpose_a):
             np.dot(a[i, begin:end].T, b[i, begin:end], partial[share, i])
         else:
             own = np.empty((m, end - begin), a.dtype)  # columns of a, side by side
-            for r in range(m):
-                copy(a[i, r], begin, own[r], 0, end - begin)
+            take_columns(a[i], 0, begin, own)
             np.dot(own, b[i, begin:end], partial[share, i])
 
 
@@ -95,8 +93,7 @@ def _matmul_by_rows(a, b, y, part, transpose_a, transpose_b):
         count = min(part, m - first)
         if transpose_a:
             columns = np.empty((k, count), a.dtype)
-            for j in range(k):
-                copy(a[i, j], first, columns[j], 0, count)
+            take_columns(a[i], 0, first, columns)
             if transpose_b:
                 np.dot(columns.T, b[i].T, y[i, first : first + count])
             else:

@@ -3,8 +3,8 @@
     y[c] = x[c] / d[c]^beta,   d[c] = k + alpha * sum of x[j]^2 for j in the window of c
 
 Plain adds ``size`` shifted copies of the whole image. Here one pixel's channels are finished before the next: they are
-contiguous and stay in the first-level cache. A general power costs 20 times a multiplication, so the paper's beta = 0.75
-is taken by two square roots.
+contiguous and stay in the first-level cache. A general power costs 20 times a multiplication, so the paper's
+beta = 0.75 is taken by two square roots.
 """
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _local_response_norm(x, size, alpha, beta, k, y):
 
 
 def local_response_norm_backward(grad, x, size, alpha, beta, k):
-    """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1) for every j whose window holds c."""
+    """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1), j whose window holds c"""
     dx = np.empty_like(x)
     number = x.dtype.type
     _local_response_norm_backward(_rows(grad), _rows(x), int(size), number(alpha), number(beta), number(k), _rows(dx))

@@ -111,7 +111,8 @@ def _avg_pool2d(x, y, kernel_size, stride, padding, count_include_pad):
             left = ow * stride[1] - padding[2]
             width = _area_side(ow, w, kernel_size[1], stride[1], padding[2], padding[3], count_include_pad)
             total[:] = 0
-            _add_window(x, n, max(top, 0), min(top + kernel_size[0], h), max(left, 0), min(left + kernel_size[1], w), total)
+            bottom, right = min(top + kernel_size[0], h), min(left + kernel_size[1], w)
+            _add_window(x, n, max(top, 0), bottom, max(left, 0), right, total)
             for c in range(c_size):
                 y[n, oh, ow, c] = total[c] / np.float64(height * width)
 
@@ -202,7 +203,7 @@ def adaptive_avg_pool2d_backward(grad, input_size):
 
 @kernel
 def _adaptive_avg_pool2d_backward(grad, dx):
-    """The windows that hold row ih run from floor(ih*OH/H) to ceil((ih+1)*OH/H): the same formula the other way round."""
+    """The windows that hold row ih run from floor(ih*OH/H) to ceil((ih+1)*OH/H): the formula the other way round."""
     n_size, h, w, c_size = dx.shape
     _, oh_size, ow_size, _ = grad.shape
     for row in numba.prange(n_size * h):

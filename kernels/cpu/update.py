@@ -40,10 +40,10 @@ def _sgd_update_momentum(param, grad, velocity, lr, momentum, weight_decay, nest
 
 
 def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, step, decoupled):
-    """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m' / (sqrt(v') + eps)  (Kingma & Ba 2015, algorithm 1).
+    """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m' / (sqrt(v') + eps)  (Kingma & Ba 2015, alg. 1)
 
-    m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is added to
-    the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2).
+    m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is
+    added to the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2).
     """
     number = param.dtype.type
     kept = number(1 - lr * weight_decay) if decoupled else number(1)

@@ -21,13 +21,14 @@ def ints(values) -> tuple[int, ...]:
 def output_size(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple[int, int]:
     """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1."""
     around = (padding[0] + padding[1], padding[2] + padding[3])
+    axes = size, around, dilation, kernel_size, stride
     return tuple(
-        (n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, around, dilation, kernel_size, stride)
+        (n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(*axes, strict=True)
     )
 
 
 def rows_per_block(total: int, row_bytes: int, at_least: int = 1) -> int:
-    """How many of ``total`` rows one task takes: what fits BLOCK_BYTES, evened out, but never fewer than ``at_least``."""
+    """How many of ``total`` rows one task takes: what fits BLOCK_BYTES, evened out, but not fewer than ``at_least``."""
     if total == 0:
         return 1
     rows = max(at_least, min(BLOCK_BYTES // max(row_bytes, 1), -(-total // WANTED_TASKS)), 1)
@@ -54,7 +55,7 @@ def seen_by(i, k, stride, before, dilation, size):
 
 @helper
 def gather(x, first, count, channel, width, kernel_size, stride, padding, dilation, out_size, columns):
-    """im2col for output pixels first .. first + count and channels channel .. channel + width: columns (count, KH*KW*width).
+    """im2col of ``count`` output pixels and ``width`` channels from the given first ones: (count, KH*KW*width).
 
     Channels lie side by side, and so do neighbouring pixels: without dilation, what a window sees of one image row is
     one run of KW*C numbers.
@@ -82,11 +83,8 @@ def gather(x, first, count, channel, width, kernel_size, stride, padding, dilati
                     iw = left + kw * dilation[1]
                     if iw < 0 or iw >= w:
                         clear(columns, to + kw * width, width)
-                    elif width > 8:
+                    else:
                         copy(x, (row + iw) * c + channel, columns, to + kw * width, width)
-                    else:  # too short for a vector loop
-                        for i in range(width):
-                            columns[to + kw * width + i] = x[(row + iw) * c + channel + i]
             to += run
         ow += 1
         if ow == ow_size:
@@ -99,8 +97,8 @@ def gather(x, first, count, channel, width, kernel_size, stride, padding, dilati
 def copy(source, start, target, to, count):
     """target[to : to + count] = source[start : start + count], both flat.
 
-    Unsigned indices, because Numba must ask of a signed one whether it is negative, and then the loop does not vectorise
-    (measured: 10 against 50 GB/s). Views would do too, but making them costs more than copying 48 numbers.
+    Unsigned indices, because Numba must ask of a signed one whether it is negative, and then the loop does not
+    vectorise (measured: 10 against 50 GB/s). Views would do too, but making them costs more than copying 48 numbers.
     """
     unsigned_start, unsigned_to = np.uint64(start), np.uint64(to)
     for i in range(np.uint64(count)):
@@ -113,3 +111,21 @@ def clear(target, to, count):
     unsigned_to = np.uint64(to)
     for i in range(np.uint64(count)):
         target[unsigned_to + i] = 0
+
+
+@helper
+def take_columns(matrix, first_row, first_column, block):
+    """block = the part of ``matrix`` that begins there, made contiguous"""
+    width, flat, target = matrix.shape[1], matrix.reshape(-1), block.reshape(-1)
+    rows, columns = block.shape
+    for r in range(rows):
+        copy(flat, (first_row + r) * width + first_column, target, r * columns, columns)
+
+
+@helper
+def place_columns(block, matrix, first_row, first_column):
+    """The part of ``matrix`` that begins there = block"""
+    width, source, flat = matrix.shape[1], block.reshape(-1), matrix.reshape(-1)
+    rows, columns = block.shape
+    for r in range(rows):
+        copy(source, r * columns, flat, (first_row + r) * width + first_column, columns)

@@ -24,14 +24,14 @@ def im2col(x, kernel_size, stride, padding, dilation):
     x = pad(x, padding)
     seen = [x[seen_through(offset, stride, dilation, out_size)] for offset in offsets(kernel_size)]
     columns = np.stack(seen, axis=-1)  # (N, C, OH, OW, KH*KW)
-    return columns.transpose(0, 2, 3, 4, 1).reshape(n * out_size[0] * out_size[1], -1)  # (N*OH*OW, KH*KW*C)
+    return columns.transpose(0, 2, 3, 4, 1).reshape(n * out_size[0] * out_size[1], len(seen) * c)  # (N*OH*OW, KH*KW*C)
 
 
 def col2im(columns, input_shape, kernel_size, stride, padding, dilation):
     """The transpose of :func:`im2col`: every pixel sums the column entries that were copies of it."""
     n, c, *size = input_shape
     oh, ow = output_size(size, kernel_size, stride, padding, dilation)
-    columns = columns.reshape(n, oh, ow, -1, c).transpose(3, 0, 4, 1, 2)  # (KH*KW, N, C, OH, OW)
+    columns = columns.reshape(n, oh, ow, kernel_size[0] * kernel_size[1], c).transpose(3, 0, 4, 1, 2)  # (KH*KW, N, C, OH, OW)
     x = pad(np.zeros(input_shape, columns.dtype), padding)
     for offset, copied in zip(offsets(kernel_size), columns):
         x[seen_through(offset, stride, dilation, (oh, ow))] += copied

@@ -86,7 +86,7 @@ def digits(split: str = "train") -> ArrayDataset:
     """scikit-learn's handwritten digits: 1,797 scanned images of 8x8 pixels, in scikit-learn itself (offline).
 
     The split is fixed and stratified: of every ten images of a class, in the file's order, two are for testing, one for
-    validation and seven for training (1,264, 180 and 353 images).
+    validation and seven for training (1,261, 181 and 355 images).
 
     Parameters
     ----------

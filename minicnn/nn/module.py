@@ -215,9 +215,18 @@ class Module:
             parameter.grad = None
 
     # Saving and loading --------------------------------------------------------------------------------------------------
+    def _state(self, path: str = "") -> Iterator[tuple[str, Tensor]]:
+        """What is saved, in PyTorch's order: a module's parameters, its buffers, its children. A shared module is saved
+        under each of its paths."""
+        for name, tensor in chain(self._parameters.items(), self._buffers.items()):
+            if tensor is not None:
+                yield path + name, tensor
+        for name, module in self.named_children():
+            yield from module._state(f"{path}{name}.")
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Parameters and buffers by path: the arrays themselves, which go on changing; copy them to keep a moment."""
-        return {name: tensor.data for name, tensor in chain(self._named("_parameters"), self.named_buffers())}
+        return {name: tensor.data for name, tensor in self._state()}
 
     def load_state_dict(self, state: dict, strict: bool = True) -> tuple[list[str], list[str]]:
         """Copy arrays into parameters and buffers by path.
@@ -242,7 +251,7 @@ class Module:
                 f"load_state_dict takes a dict of names to arrays, got {type(state).__name__}; "
                 f"mc.load(path) reads one from a file, model.state_dict() takes one from a model"
             )
-        own = dict(chain(self._named("_parameters"), self.named_buffers()))
+        own = dict(self._state())
         missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
         arrays = {k: as_array(state[k]) for k in own if k in state}
         wrong = [

@@ -99,8 +99,7 @@ class Softmax(Function):
 
     @staticmethod
     def forward(ctx, x, axis):
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, as in PyTorch
-            e = np.exp(x - x.max(axis, keepdims=True))
+        e = np.exp(x - x.max(axis, keepdims=True))
         y = e / e.sum(axis, keepdims=True)
         ctx.save_for_backward(y)
         ctx.axis = axis
@@ -118,8 +117,7 @@ class LogSoftmax(Function):
 
     @staticmethod
     def forward(ctx, x, axis):
-        with np.errstate(invalid="ignore"):
-            shifted = x - x.max(axis, keepdims=True)
+        shifted = x - x.max(axis, keepdims=True)
         y = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
         ctx.save_for_backward(y)
         ctx.axis = axis

@@ -58,15 +58,13 @@ class Div(Function):
     @staticmethod
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)
-        with np.errstate(divide="ignore", invalid="ignore"):  # 1/0 = inf and 0/0 = NaN, as in PyTorch
-            return a / b
+        return a / b
 
     @staticmethod
     def backward(ctx, grad):
         a, b = ctx.saved
         need_a, need_b = ctx.needs_input_grad
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return grad / b if need_a else None, -grad * a / (b * b) if need_b else None
+        return grad / b if need_a else None, -grad * a / (b * b) if need_b else None
 
 
 @register("neg")
@@ -88,8 +86,7 @@ class Pow(Function):
 
     @staticmethod
     def forward(ctx, a, b):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            y = a**b
+        y = a**b
         ctx.save_for_backward(a, b, y)
         return y
 
@@ -97,9 +94,8 @@ class Pow(Function):
     def backward(ctx, grad):
         a, b, y = ctx.saved
         need_a, need_b = ctx.needs_input_grad
-        with np.errstate(divide="ignore", invalid="ignore"):
-            da = grad * np.where(b == 0, 0, b * a ** (b - 1)).astype(a.dtype) if need_a else None
-            db = grad * np.where((a == 0) & (b >= 0), 0, y * np.log(a)).astype(a.dtype) if need_b else None
+        da = grad * np.where(b == 0, 0, b * a ** (b - 1)).astype(a.dtype) if need_a else None
+        db = grad * np.where((a == 0) & (b >= 0), 0, y * np.log(a)).astype(a.dtype) if need_b else None
         return da, db
 
 
@@ -109,8 +105,7 @@ class Exp(Function):
 
     @staticmethod
     def forward(ctx, x):
-        with np.errstate(over="ignore"):
-            y = np.exp(x)
+        y = np.exp(x)
         ctx.save_for_backward(y)
         return y
 
@@ -127,14 +122,12 @@ class Log(Function):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
-        with np.errstate(divide="ignore", invalid="ignore"):  # log 0 = -inf, log -1 = NaN, as in PyTorch
-            return np.log(x)
+        return np.log(x)
 
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return grad / x
+        return grad / x
 
 
 @register("sqrt")
@@ -143,16 +136,14 @@ class Sqrt(Function):
 
     @staticmethod
     def forward(ctx, x):
-        with np.errstate(invalid="ignore"):
-            y = np.sqrt(x)
+        y = np.sqrt(x)
         ctx.save_for_backward(y)
         return y
 
     @staticmethod
     def backward(ctx, grad):
         (y,) = ctx.saved
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return grad / (2 * y)
+        return grad / (2 * y)
 
 
 @register("abs")
@@ -167,7 +158,7 @@ class Abs(Function):
     @staticmethod
     def backward(ctx, grad):
         (x,) = ctx.saved
-        return grad * np.sign(x)
+        return np.where(x > 0, grad, np.where(x < 0, -grad, 0))
 
 
 @register("maximum")
@@ -182,8 +173,8 @@ class Maximum(Function):
     @staticmethod
     def backward(ctx, grad):
         a, b = ctx.saved
-        half = np.where(a == b, 0.5, 0).astype(grad.dtype)
-        return grad * ((a > b) + half), grad * ((b > a) + half)
+        shared = np.where(a == b, grad / 2, grad)
+        return np.where(a < b, 0, shared), np.where(b < a, 0, shared)  # a NaN passes the gradient to both
 
 
 @register("clip")

@@ -1,6 +1,8 @@
 """Matrix product and the linear layer. Both end in ``kernels.matmul``, the framework's one large product."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import kernels
@@ -14,7 +16,8 @@ from .registry import apply_op, register
 def _product(a, b, transpose_a=False, transpose_b=False):
     """op(a) @ op(b) on the last two axes; leading axes broadcast. (..., M, K) @ (..., K, N) -> (..., M, N)"""
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    a, b = (np.broadcast_to(v, lead + v.shape[-2:]).reshape(-1, *v.shape[-2:]) for v in (a, b))
+    count = math.prod(lead)
+    a, b = (np.broadcast_to(v, lead + v.shape[-2:]).reshape(count, *v.shape[-2:]) for v in (a, b))
     y = kernels.matmul(a, b, transpose_a, transpose_b)  # (B, M, N)
     return y.reshape(*lead, *y.shape[1:])
 

@@ -1,4 +1,5 @@
-"""Every operation as a drawn call: ``CASES[name](draw)`` gives the call in minicnn, the call in PyTorch, and its arrays."""
+"""Every operation as a drawn call: ``CASES[name](draw)`` gives minicnn's call, PyTorch's call, and the arrays."""
+
 from __future__ import annotations
 
 import functools
@@ -21,7 +22,7 @@ def case(function):
     return function
 
 
-# Convolution and pooling ----------------------------------------------------------------------------------------------
+# Convolution and pooling ------------------------------------------------------------------------------------------
 def axis_sizes(draw: Draw, k_max: int, pad_max: int | None) -> tuple[int, ...]:
     """Size, kernel, stride, dilation and the two paddings along one axis, with at least one output."""
     k, stride, dilation, out = draw.int(1, k_max), draw.int(1, 3), draw.int(1, 2), draw.int(1, 5)
@@ -112,13 +113,15 @@ def adaptive_avg_pool2d(draw):
     return *calls, [draw.array(draw.int(1, 3), draw.of(1, 2, 5), *draw.pair(1, 12))]
 
 
-# Normalisation -----------------------------------------------------------------------------------------------------------
+# Normalisation ----------------------------------------------------------------------------------------------------
 @case
 def batch_norm_train(draw):
     c, eps = draw.of(1, 3, 6), draw.of(1e-5, 1e-3)
-    arrays = [draw.array(draw.int(2, 4), c, draw.int(2, 6), draw.int(2, 6), rounded=False), draw.array(c), draw.array(c)]
-    calls = (lambda *a: F.batch_norm(a[0], None, None, *a[1:], training=True, eps=eps)), (
-        lambda *a: TF.batch_norm(a[0], None, None, *a[1:], training=True, eps=eps)
+    x = draw.array(draw.int(2, 4), c, *draw.pair(2, 6), rounded=False)
+    arrays = [x, draw.array(c), draw.array(c)]
+    calls = (
+        (lambda *a: F.batch_norm(a[0], None, None, *a[1:], training=True, eps=eps)),
+        (lambda *a: TF.batch_norm(a[0], None, None, *a[1:], training=True, eps=eps)),
     )
     return *calls, arrays[: draw.of(1, 3)]
 
@@ -129,8 +132,9 @@ def batch_norm_eval(draw):
     shape = draw.of((2, c), (3, c, 4, 5), (1, c, 1, 1))
     mean, var = draw.rng.standard_normal(c).astype(draw.dtype), (draw.rng.random(c) + 0.1).astype(draw.dtype)
     arrays = [draw.array(*shape), draw.array(c), draw.array(c)][: draw.of(1, 3)]
-    calls = (lambda *a: F.batch_norm(a[0], mean, var, *a[1:])), (
-        lambda *a: TF.batch_norm(a[0], torch.tensor(mean), torch.tensor(var), *a[1:])
+    calls = (
+        (lambda *a: F.batch_norm(a[0], mean, var, *a[1:])),
+        (lambda *a: TF.batch_norm(a[0], torch.tensor(mean), torch.tensor(var), *a[1:])),
     )
     return *calls, arrays
 
@@ -140,13 +144,14 @@ def local_response_norm(draw):
     size, alpha, beta, k = draw.int(1, 8), draw.of(1e-4, 0.3), draw.of(0.75, 0.5, 1.3), draw.of(1.0, 2.0)
     average = draw.of(True, False)
     theirs_alpha = alpha if average else alpha * size  # the paper's formula sums; PyTorch's averages
-    calls = (lambda x: F.local_response_norm(x, size, alpha, beta, k, average)), (
-        lambda x: TF.local_response_norm(x, size, theirs_alpha, beta, k)
+    calls = (
+        (lambda x: F.local_response_norm(x, size, alpha, beta, k, average)),
+        (lambda x: TF.local_response_norm(x, size, theirs_alpha, beta, k)),
     )
     return *calls, [draw.array(draw.int(1, 3), draw.int(1, 9), *draw.pair(1, 4))]
 
 
-# Products ----------------------------------------------------------------------------------------------------------------
+# Products ---------------------------------------------------------------------------------------------------------
 @case
 def linear(draw):
     lead, inputs, outputs = draw.of((0,), (1,), (5,), (2, 3), (40,), ()), draw.of(1, 3, 70), draw.of(1, 4, 65)
@@ -165,7 +170,7 @@ def matmul(draw):
     return draw.of(F.matmul, lambda x, y: x @ y), torch.matmul, [draw.array(*a), draw.array(*b)]
 
 
-# Activations and losses ------------------------------------------------------------------------------------------------
+# Activations and losses -------------------------------------------------------------------------------------------
 def _activation(ours, theirs):
     return lambda draw: (ours, theirs, [3 * draw.array(*draw.shape())])
 
@@ -197,8 +202,9 @@ CASES["log_softmax"] = _along_an_axis(F.log_softmax, torch.log_softmax)
 def cross_entropy(draw):
     n, k, smoothing = draw.int(1, 6), draw.int(2, 12), draw.of(0.0, 0.1, 1.0)
     labels = draw.rng.integers(0, k, n)
-    calls = (lambda x: F.cross_entropy(x, labels, label_smoothing=smoothing)), (
-        lambda x: TF.cross_entropy(x, torch.tensor(labels), label_smoothing=smoothing)
+    calls = (
+        (lambda x: F.cross_entropy(x, labels, label_smoothing=smoothing)),
+        (lambda x: TF.cross_entropy(x, torch.tensor(labels), label_smoothing=smoothing)),
     )
     return *calls, [draw.of(1, 5) * draw.array(n, k)]
 
@@ -211,7 +217,8 @@ def mse_loss(draw):
 
 @case
 def dropout_in_evaluation(draw):
-    return (lambda x: F.dropout(x, 0.5, training=False) * 2), (lambda x: TF.dropout(x, 0.5, False) * 2), [draw.array(3, 4)]
+    calls = (lambda x: F.dropout(x, 0.5, training=False) * 2), (lambda x: TF.dropout(x, 0.5, False) * 2)
+    return *calls, [draw.array(3, 4)]
 
 
 @case
@@ -219,7 +226,7 @@ def dropout_of_everything(draw):
     return (lambda x: F.dropout(x, 1.0)), (lambda x: TF.dropout(x, 1.0)), [draw.array(*draw.shape())]
 
 
-# Moving numbers ----------------------------------------------------------------------------------------------------------
+# Moving numbers ---------------------------------------------------------------------------------------------------
 @case
 def pad(draw):
     shape = draw.shape()
@@ -260,10 +267,10 @@ def split(draw):
     sizes = draw.of(draw.int(1, 3), [first, shape[axis] - first])
     weights = (1.0, -2.0, 3.0, 0.0, 5.0, 6.0, 7.0)  # one piece counts for nothing: its gradient is zero
 
-    def theirs(x):
-        return torch.cat([w * piece for w, piece in zip(weights, torch.split(x, sizes, axis))], axis)
+    def weighted(split, cat):
+        return lambda x: cat([piece * w for w, piece in zip(weights, split(x, sizes, axis))], axis)
 
-    return (lambda x: mc.cat([p * w for w, p in zip(weights, mc.split(x, sizes, axis))], axis)), theirs, [draw.array(*shape)]
+    return weighted(mc.split, mc.cat), weighted(torch.split, torch.cat), [draw.array(*shape)]
 
 
 @case
@@ -290,9 +297,9 @@ def cast(draw):
     return ours, (lambda x: (x.double() * 1.5).float() * 3), [draw.array(*draw.shape())]
 
 
-# Reductions --------------------------------------------------------------------------------------------------------------
-def _reduction(ours, theirs, full=None):
-    """``theirs`` takes all axes where axis is None, since PyTorch's amax and var have forms that differ without."""
+# Reductions -------------------------------------------------------------------------------------------------------
+def _reduction(ours, theirs):
+    """PyTorch is given all axes where axis is None: some of its reductions take nothing else then."""
 
     def draw_case(draw):
         shape = draw.shape()
@@ -319,7 +326,7 @@ def unbiased_var(draw):
     return (lambda x: x.var((0, 2), ddof=1)), (lambda x: torch.var(x, (0, 2), correction=1)), [draw.array(3, 2, 4)]
 
 
-# Element by element --------------------------------------------------------------------------------------------------------
+# Element by element -----------------------------------------------------------------------------------------------
 def broadcasting_shapes(draw: Draw) -> tuple[tuple, tuple]:
     full = draw.shape(1, 4, size_max=4)
     a, b = (tuple(draw.of(n, n, 1) for n in full)[draw.of(0, 0, 1) :] for _ in "ab")
@@ -347,7 +354,6 @@ CASES |= {
     "mul": _binary(lambda a, b: a * b, lambda a, b: a * b),
     "div": _binary(lambda a, b: a / b, lambda a, b: a / b, b=POSITIVE),
     "pow": _binary(lambda a, b: a**b, lambda a, b: a**b, a=POSITIVE),
-    "pow_whole": lambda draw: (*[lambda a, n=draw.of(0, 1, 2, 3, -1): a ** float(n)] * 2, [draw.array(3, 4, rounded=False)]),
     "maximum": _binary(mc.ops.arithmetic.maximum, torch.maximum),
     "minimum": _binary(mc.ops.arithmetic.minimum, torch.minimum),
     "scalars": _unary(lambda x: (2 - 3 * x) / 4 + (1 / (x * x + 2)) - 2 ** (x / 2) + (-x)),
@@ -361,7 +367,13 @@ CASES |= {
 }
 
 
-# Indexing ------------------------------------------------------------------------------------------------------------------
+@case
+def pow_of_a_number(draw):
+    exponent = draw.of(0.0, 1.0, 2.0, 3.0, -1.0)
+    return (lambda x: x**exponent), (lambda x: x**exponent), [draw.array(3, 4, rounded=False)]
+
+
+# Indexing ---------------------------------------------------------------------------------------------------------
 ROWS = np.array([0, 2, 2, -1, 0])  # with repetitions: their gradients add up
 INDICES = {
     "integer": 1,
@@ -382,10 +394,15 @@ INDICES = {
 }
 
 
+def index_for_torch(index) -> tuple:
+    parts = index if isinstance(index, tuple) else (index,)
+    return tuple(torch.tensor(p) if isinstance(p, np.ndarray) else p for p in parts)
+
+
 @case
 def getitem(draw):
     name = draw.of(*INDICES)
     index = INDICES[name]
-    theirs = tuple(torch.tensor(i) if isinstance(i, np.ndarray) else i for i in (index if isinstance(index, tuple) else (index,)))
+    theirs = index_for_torch(index)
     ours = draw.of(index, mc.tensor(index)) if isinstance(index, np.ndarray) else index
     return (lambda x: x[ours]), (lambda x: x[theirs]), [draw.array(3, 4, 3, 2)]

@@ -1,4 +1,5 @@
 """conv2d against torch.nn.functional.conv2d."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """All other operations against PyTorch's."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,14 +8,16 @@ import pytest
 import minicnn as mc
 from minicnn import functional as F
 
-from .cases import CASES, INDICES
+from .cases import CASES, INDICES, index_for_torch
 from .helpers import assert_close, assert_same_calls, drawn
 
 torch = pytest.importorskip("torch")
 
 OTHERS = [name for name in CASES if name != "conv2d" and "pool" not in name]
-KERNEL_OPS = ["batch_norm_train", "batch_norm_eval", "local_response_norm", "linear", "matmul", "relu", "relu6", "leaky_relu",
-              "cross_entropy"]  # fmt: skip
+KERNEL_OPS = [
+    "batch_norm_train", "batch_norm_eval", "local_response_norm", "linear", "matmul", "relu", "relu6", "leaky_relu",
+    "cross_entropy",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -43,8 +46,7 @@ def test_drawn_calls_in_the_plain_room(name):
 def test_every_kind_of_index(name, rng):
     """Protects basic, advanced and boolean indexing, and that an element picked twice gets both gradients."""
     index = INDICES[name]
-    parts = index if isinstance(index, tuple) else (index,)
-    theirs = tuple(torch.tensor(i) if isinstance(i, np.ndarray) else i for i in parts)
+    theirs = index_for_torch(index)
     assert_same_calls(lambda x: x[index], lambda x: x[theirs], [rng.standard_normal((3, 4, 3, 2))], rng)
 
 

@@ -1,7 +1,7 @@
 """Max, average and adaptive average pooling against torch.nn.functional's."""
+
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import minicnn as mc
@@ -28,7 +28,7 @@ def test_drawn_poolings(name, room):
 
 
 @pytest.mark.parametrize("room", ["cpu", "plain"])
-def test_ties_go_to_the_first_maximum(room, rng):
+def test_ties_go_to_the_first_maximum(room):
     """Protects max pooling's choice among equal values: row by row the first, as PyTorch's, also beside the padding."""
 
     def one(draw):

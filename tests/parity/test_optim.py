@@ -1,0 +1,114 @@
+"""Optimisers and learning-rate schedules against torch.optim's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import functional as F
+from minicnn import nn, optim
+
+from .helpers import assert_close
+
+torch = pytest.importorskip("torch")
+
+SHAPES = ((4, 3, 2, 2), (4,), (5, 4), (5,), (2,))  # a convolution's, a linear layer's, and one that nothing uses
+OPTIMISERS = {
+    "SGD": ("SGD", {"lr": 0.05}),
+    "SGD weight decay": ("SGD", {"lr": 0.05, "weight_decay": 0.02}),
+    "SGD momentum": ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    "SGD momentum, weight decay": ("SGD", {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.02}),
+    "SGD Nesterov": ("SGD", {"lr": 0.05, "momentum": 0.8, "nesterov": True}),
+    "SGD Nesterov, weight decay": ("SGD", {"lr": 0.05, "momentum": 0.8, "weight_decay": 0.02, "nesterov": True}),
+    "Adam": ("Adam", {}),
+    "Adam, all options": ("Adam", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.05}),
+    "AdamW": ("AdamW", {}),
+    "AdamW, all options": ("AdamW", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    "AdamW without decay": ("AdamW", {"lr": 0.02, "weight_decay": 0}),
+}
+
+
+def loss_of(functional, parameters, x, labels):
+    """A convolution, a non-linearity and a linear layer; the last parameter stays unused."""
+    weight, bias, matrix, offset, _ = parameters
+    y = functional.relu(functional.conv2d(x, weight, bias))
+    return functional.cross_entropy(functional.linear(y.mean((2, 3)), matrix, offset), labels)
+
+
+@pytest.mark.parametrize("groups", [False, True], ids=["one group", "two groups"])
+@pytest.mark.parametrize("room", ["cpu", "plain"])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_trajectories(name, room, groups, rng):
+    """Protects fifty steps on a small problem: the same weights after every one of them, to 1e-10 in float64."""
+    algorithm, options = OPTIMISERS[name]
+    arrays = [0.5 * rng.standard_normal(shape) for shape in SHAPES]
+    ours = [nn.Parameter(a.copy()) for a in arrays]
+    theirs = [torch.nn.Parameter(torch.tensor(a)) for a in arrays]
+
+    def grouped(parameters):
+        if not groups:
+            return parameters
+        return [{"params": parameters[:2], "lr": 0.003}, {"params": parameters[2:], "weight_decay": 0.3}]
+
+    optimiser = getattr(optim, algorithm)(grouped(ours), **options)
+    their_optimiser = getattr(torch.optim, algorithm)(grouped(theirs), **options)
+    with mc.use_room(room):
+        for step in range(50):
+            x, labels = rng.standard_normal((3, 3, 4, 4)), rng.integers(0, 5, 3)
+            optimiser.zero_grad(), their_optimiser.zero_grad()
+            loss_of(F, ours, mc.tensor(x), labels).backward()
+            loss_of(torch.nn.functional, theirs, torch.tensor(x), torch.tensor(labels)).backward()
+            optimiser.step(), their_optimiser.step()
+            for i, (p, q) in enumerate(zip(ours, theirs, strict=True)):
+                assert_close(p.data, q, f"parameter {i} after step {step}")
+    assert not np.array_equal(ours[0].data, arrays[0])
+
+
+def schedules(epochs: int):
+    """Name -> (minicnn's, PyTorch's), each a function of an optimiser."""
+    theirs = torch.optim.lr_scheduler
+    return {
+        "steps": (
+            lambda o: optim.lr_scheduler.MultiStepLR(o, [3, 7, 8]),
+            lambda o: theirs.MultiStepLR(o, [3, 7, 8]),
+        ),
+        "steps, twice at once, unsorted": (
+            lambda o: optim.lr_scheduler.MultiStepLR(o, [9, 4, 4], gamma=0.5),
+            lambda o: theirs.MultiStepLR(o, [9, 4, 4], gamma=0.5),
+        ),
+        "cosine": (
+            lambda o: optim.lr_scheduler.CosineAnnealingLR(o, epochs),
+            lambda o: theirs.CosineAnnealingLR(o, epochs),
+        ),
+        "cosine to a tenth": (
+            lambda o: optim.lr_scheduler.CosineAnnealingLR(o, epochs, eta_min_ratio=0.1),
+            lambda o: theirs.CosineAnnealingLR(o, epochs, eta_min=0.02),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", schedules(1))
+def test_learning_rates(name):
+    """Protects the rate of every epoch, from before the first to after the last."""
+    epochs = 12
+    ours_of, theirs_of = schedules(epochs)[name]
+    optimiser = optim.SGD([nn.Parameter(np.zeros(2))], lr=0.2)
+    their_optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(2))], lr=0.2)
+    ours, theirs = ours_of(optimiser), theirs_of(their_optimiser)
+    for epoch in range(epochs + 1):
+        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), rel=1e-12, abs=1e-17), f"epoch {epoch}"
+        assert optimiser.param_groups[0]["lr"] == ours.get_last_lr()[0]
+        optimiser.step(), their_optimiser.step()
+        ours.step(), theirs.step()
+
+
+def test_groups_keep_their_ratio():
+    """Protects schedules over several groups: each starts from its own rate."""
+    ours = optim.SGD([{"params": [nn.Parameter(np.zeros(1))], "lr": r} for r in (0.1, 0.3)], lr=1.0)
+    theirs = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": r} for r in (0.1, 0.3)], lr=1.0)
+    ours_schedule = optim.lr_scheduler.CosineAnnealingLR(ours, 5)
+    their_schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, 5)
+    for _ in range(4):
+        ours.step(), theirs.step(), ours_schedule.step(), their_schedule.step()
+        assert ours_schedule.get_last_lr() == pytest.approx(their_schedule.get_last_lr(), rel=1e-12)

@@ -1,0 +1,157 @@
+"""The training loop and the command line: what is learned, what is written, what repeats."""
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import cli, data, models, nn, optim
+from minicnn.data import transforms
+from minicnn.training import COLUMNS, Trainer, evaluate
+
+pytestmark = pytest.mark.filterwarnings("ignore:divide by zero")
+
+
+def small_problem(seed=0, workers=1):
+    """LeNet-like on the digits' validation images: a second of training."""
+    mc.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.1), nn.Flatten(),
+        nn.Linear(128, 10),
+    )  # fmt: skip
+    augment = transforms.Compose([transforms.Normalize([0.3], [0.37]), transforms.PadCrop(1)])
+    train = data.Loader(data.digits("val"), 32, shuffle=True, seed=seed, transform=augment, workers=workers)
+    return model, optim.SGD(model.parameters(), 0.05, momentum=0.9, weight_decay=1e-4), train
+
+
+def weights_after_training(threads=None, workers=1):
+    if threads:
+        mc.set_num_threads(threads)
+    model, optimizer, train = small_problem(workers=workers)
+    Trainer(model, optimizer, train, progress=False).fit(2)
+    return {k: v.copy() for k, v in model.state_dict().items()}
+
+
+def test_training_learns():
+    """Loss falls by more than half and accuracy rises far above chance."""
+    model, optimizer, train = small_problem()
+    rows = Trainer(model, optimizer, train, progress=False).fit(15)
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"] / 2 and rows[-1]["train_accuracy"] > 0.75
+
+
+def test_two_runs_are_bit_identical():
+    """Same seed, same machine: the same weights, to the last bit, with and without loader threads."""
+    first = weights_after_training()
+    for other in (weights_after_training(), weights_after_training(workers=0)):
+        for name in first:
+            np.testing.assert_array_equal(first[name], other[name])
+
+
+@pytest.mark.compiled
+def test_threads_do_not_change_a_bit():
+    """One and two threads give the same weights: work is cut by shapes, partial sums are added in fixed order."""
+    before = mc.get_num_threads()
+    try:
+        one, two = weights_after_training(threads=1), weights_after_training(threads=before)
+    finally:
+        mc.set_num_threads(before)
+    assert before > 1, "this machine has one core: the comparison would say nothing"
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
+    model, optimizer, train = small_problem()
+    val = data.Loader(data.digits("test"), 128, transform=transforms.Normalize([0.3], [0.37]))
+    trainer = Trainer(model, optimizer, train, val, out=tmp_path, metadata={"model": "small"}, progress=False)
+    rows = trainer.fit(3)
+    with open(tmp_path / "metrics.csv", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert tuple(written[0]) == COLUMNS and [r["epoch"] for r in written] == ["1", "2", "3"]
+    assert float(written[2]["val_accuracy"]) == pytest.approx(rows[2]["val_accuracy"], rel=1e-5)
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    best = max(r["val_accuracy"] for r in rows)
+    metadata = mc.weights.load_metadata(tmp_path / "best.safetensors")
+    assert metadata["model"] == "small" and float(metadata["accuracy"]) == pytest.approx(best, abs=1e-6)
+    model.load_state_dict(mc.load(tmp_path / "best.safetensors"))
+    assert evaluate(model, val).accuracy == pytest.approx(best)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "curves.png", "last.safetensors", "metrics.csv"]
+
+
+def test_fit_continues_where_it_stopped():
+    """A second fit numbers its epochs on, and evaluation leaves the model in training mode."""
+    model, optimizer, train = small_problem()
+    trainer = Trainer(model, optimizer, train, train, progress=False)
+    trainer.fit(1)
+    assert [r["epoch"] for r in trainer.fit(1)] == [1, 2] and model.training
+
+
+def test_the_bar_shows_loss_accuracy_and_speed(capsys):
+    model, optimizer, train = small_problem()
+    Trainer(model, optimizer, train, train).fit(1)
+    bar = capsys.readouterr().err
+    assert all(word in bar for word in ("epoch 1/1", "loss=", "acc=", "images/s=", "val_acc="))
+
+
+def run(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "minicnn", *arguments], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.compiled
+def test_demo_trains_and_says_where_it_left_what(tmp_path):
+    """The README's command, shortened to two epochs: layers, bar, run folder, and the accuracy as the last line."""
+    out = tmp_path / "run"
+    result = run("demo", "--epochs", "2", "--out", str(out))
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.strip().split("\n")
+    assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 60
+    assert str(out) in lines[-2] and "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
+    assert {p.name for p in out.iterdir()} == {"best.safetensors", "curves.png", "last.safetensors", "metrics.csv"}
+    result = run("train", "--model", "lenet5", "--epochs", "1", "--out", str(out))
+    assert result.returncode == 2 or (tmp_path / "run-2").is_dir()  # an earlier run is never written over
+
+
+def test_train_command_in_this_process(tmp_path, capsys):
+    """A tiny model of one's own through the command's code; the run folder's name is taken, so a number is added."""
+
+    @models.register_model("tiny-train-test", num_classes=10)
+    def tiny(num_classes, in_channels):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64 * in_channels, num_classes))
+
+    try:
+        for _ in range(2):
+            with pytest.raises(SystemExit) as stop:
+                cli.main(["train", "--model", "tiny-train-test", "--epochs", "2", "--out", str(tmp_path / "r"), "--threads", "1"])
+                raise SystemExit(0)
+            assert stop.value.code == 0
+    finally:
+        del models.registry._MODELS["tiny-train-test"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r", "r-2"]
+    assert capsys.readouterr().out.count("test accuracy: ") == 2
+
+
+def test_doctor_looks_at_everything(capsys):
+    """One line for each thing; the rooms are compared on samples of every kernel."""
+    cli.cli.main(["doctor"], standalone_mode=False)
+    out = capsys.readouterr().out
+    for word in ("python", "numpy", "room", "threads", "kernel cache", "the rooms agree", "graphviz"):
+        assert word in out
+
+
+def test_warmup_counts_k_of_n(capsys):
+    cli.cli.main(["warmup"], standalone_mode=False)
+    lines = capsys.readouterr().out.strip().split("\n")
+    n = len(lines)
+    assert lines[0].split()[:3] == ["1", "of", str(n)] and lines[-1].split()[:3] == [str(n), "of", str(n)]
+
+
+def test_samples_cover_every_kernel():
+    """warmup compiles what it is given samples of: none may be missing."""
+    assert {name for name, _ in mc.kernels.samples.samples()} == set(mc.kernels.KERNELS)
