@@ -16,6 +16,7 @@ from . import plots, weights
 from .autograd import no_grad
 from .data import Loader
 from .errors import ArgumentError, DataError, DivergedError
+from .kernels.announce import announced_by
 from .files import replacing, writing
 from .nn import Module
 from .ops import checks
@@ -93,9 +94,10 @@ class Trainer:
         if self.out is not None:
             with writing(self.out):  # complain before an hour of training, not after it
                 self.out.mkdir(parents=True, exist_ok=True)
+        done = len(self.rows)
         try:
-            for _ in range(epochs):
-                self._fit_epoch(len(self.rows) + 1, len(self.rows) + epochs)
+            for epoch in range(done + 1, done + epochs + 1):
+                self._fit_epoch(epoch, done + epochs)
         finally:
             if self.out is not None and self.rows:
                 plots.curves(self.rows, self.out / "curves.png")
@@ -104,7 +106,7 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int) -> None:
         start, average = time.perf_counter(), Average()
         self.model.train()
-        with self._bar(len(self.train), f"epoch {epoch}/{last}") as bar:
+        with self._bar(len(self.train), f"epoch {epoch}/{last}") as bar, announced_by(lambda line: bar.write(line, sys.stderr)):
             for images, labels in self.train:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
@@ -124,7 +126,7 @@ class Trainer:
             figures = self._figures(average, start, seconds)
             if validation is not None:
                 figures.update(val_loss=f"{validation.loss:.3f}", val_acc=f"{100 * validation.accuracy:.1f}%")
-            bar.set_postfix(figures)
+            bar.set_postfix(figures, refresh=False)  # closing the bar shows them
         self._record(epoch, average, validation, seconds)
 
     def _check_finite(self, what: str, value: float, epoch: int) -> None:

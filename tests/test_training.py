@@ -12,6 +12,7 @@ import pytest
 import minicnn as mc
 from minicnn import cli, data, models, nn, optim
 from minicnn.data import transforms
+from minicnn.kernels.announce import announce, announced_by
 from minicnn.training import COLUMNS, Trainer, evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore:divide by zero")
@@ -96,6 +97,25 @@ def test_the_bar_shows_loss_accuracy_and_speed(capsys):
     Trainer(model, optimizer, train, train).fit(1)
     bar = capsys.readouterr().err
     assert all(word in bar for word in ("epoch 1/1", "loss=", "acc=", "images/s=", "val_acc="))
+
+
+def test_bars_count_to_the_last_epoch(capsys):
+    """"epoch 2/3" of a fit of three, and on from there in a second fit."""
+    model, optimizer, train = small_problem()
+    trainer = Trainer(model, optimizer, train)
+    trainer.fit(2)
+    trainer.fit(1)
+    bar = capsys.readouterr().err
+    assert all(label in bar for label in ("epoch 1/2:", "epoch 2/2:", "epoch 3/3:"))
+
+
+def test_compilation_is_announced_above_the_bar():
+    """A kernel's message goes through the bar's own writer while there is one, and to stderr again afterwards."""
+    lines = []
+    with announced_by(lines.append):
+        announce("minicnn: compiling something")
+    announce("to stderr")
+    assert lines == ["minicnn: compiling something"]
 
 
 def run(*arguments, **environment):

@@ -22,6 +22,8 @@ from pathlib import Path
 import numba
 from numba.core import event
 
+from ..announce import announce
+
 FASTMATH = {"contract", "reassoc", "nsz"}
 _NUMBAS_OWN_ORDER = ["tbb", "omp", "workqueue"]
 _running: str | None = None  # which kernel is running: one at a time, see `entering`
@@ -159,7 +161,7 @@ class _Announcer(event.Listener):
         what = kernel_name if part == kernel_name else f"{kernel_name} ({part.replace('_', ' ')})"
         dtype = next((str(t.dtype) for t in argument_types if hasattr(t, "dtype")), "these arguments")
         kept = "kept in the cache" if CACHE_FOLDER else "not kept: the cache folder cannot be written"
-        print(f"minicnn: compiling {what} for {dtype} (first use on this machine; {kept})", file=sys.stderr, flush=True)
+        announce(f"minicnn: compiling {what} for {dtype} (first use on this machine; {kept})")
 
 
 choose_threading_layer()

@@ -108,8 +108,9 @@ def avg_pool2d(draw):
 
 @case
 def adaptive_avg_pool2d(draw):
-    size = draw.of(draw.int(1, 7), draw.pair(1, 7), (None, draw.int(1, 7)), (draw.int(1, 7), None))
-    calls = (lambda x: F.adaptive_avg_pool2d(x, size)), (lambda x: TF.adaptive_avg_pool2d(x, size))
+    rows, columns = draw.pair(1, 7)
+    size = draw.of(rows, (rows, columns), (None, columns), (rows, None))
+    calls = (functools.partial(f, output_size=size) for f in (F.adaptive_avg_pool2d, TF.adaptive_avg_pool2d))
     return *calls, [draw.array(draw.int(1, 3), draw.of(1, 2, 5), *draw.pair(1, 12))]
 
 

@@ -149,7 +149,7 @@ def test_lenet5(dtype, rng):
 
 
 def test_weights_go_back_to_pytorch(rng):
-    """Protects the way back: minicnn's state_dict loads into PyTorch (keys, shapes, dtypes) and gives the same logits."""
+    """Protects the way back: minicnn's state_dict loads into PyTorch by key and dtype, and gives the same logits."""
     ours, theirs = small_network(nn, nn.Flatten()), small_network(tn, tn.Flatten())
     theirs.load_state_dict({name: torch.tensor(np.ascontiguousarray(a)) for name, a in ours.state_dict().items()})
     assert {n: str(a.dtype) for n, a in ours.state_dict().items()} == {
