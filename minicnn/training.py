@@ -7,6 +7,7 @@ import pathlib
 import sys
 import time
 from collections.abc import Callable
+from operator import length_hint
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -106,7 +107,7 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int) -> None:
         start, average = time.perf_counter(), Average()
         self.model.train()
-        with self._bar(len(self.train), f"epoch {epoch}/{last}") as bar, announced_by(lambda line: bar.write(line, sys.stderr)):
+        with self._bar(length_hint(self.train), f"epoch {epoch}/{last}") as bar, announced_by(lambda line: bar.write(line, sys.stderr)):
             for images, labels in self.train:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
@@ -155,7 +156,7 @@ class Trainer:
 
     def _bar(self, batches: int, label: str) -> tqdm:
         often = 0.1 if sys.stderr.isatty() else 5  # a log file does not want ten lines a second
-        return tqdm(total=batches, desc=label, unit="batch", disable=not self.progress, mininterval=often)
+        return tqdm(total=batches or None, desc=label, unit="batch", disable=not self.progress, mininterval=often)
 
     @staticmethod
     def _figures(average: Average, start: float, seconds: float | None = None) -> dict[str, str]:

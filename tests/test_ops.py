@@ -191,3 +191,12 @@ def test_maximum_hands_the_gradient_on_where_a_nan_was_chosen():
     mc.ops.arithmetic.maximum(a, b).sum().backward()
     np.testing.assert_array_equal(a.grad, [1, 0.5, 0])
     np.testing.assert_array_equal(b.grad, [1, 0.5, 1])
+
+
+def test_pytorchs_keywords_are_understood():
+    """dim and keepdim mean axis and keepdims, in functions and in methods."""
+    x = mc.tensor(image)
+    np.testing.assert_array_equal(x.sum(dim=1, keepdim=True).data, x.sum(axis=1, keepdims=True).data)
+    np.testing.assert_array_equal(F.softmax(x, dim=2).data, F.softmax(x, axis=2).data)
+    assert mc.cat([x, x], dim=1).shape == (2, 8, 5, 6) and mc.stack([x, x], dim=0).shape == (2, *x.shape)
+    assert [p.shape[1] for p in x.split(3, dim=1)] == [3, 1] and x.argmax(dim=1).shape == (2, 5, 6)

@@ -4,8 +4,6 @@ With label smoothing s the target is t = (1-s) onehot + s/K (Szegedy et al. 2016
 """
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
@@ -35,12 +33,12 @@ def _softmax_cross_entropy(logits, labels, smoothing, loss, p):
         total, shifted_sum = 0.0, 0.0
         for k in range(k_size):
             shifted = logits[row, k] - largest
-            p[row, k] = math.exp(shifted)
+            p[row, k] = np.exp(shifted)
             total += p[row, k]
             shifted_sum += shifted
         for k in range(k_size):
             p[row, k] /= total
-        log_total = math.log(total)
+        log_total = np.log(total)
         value = -(1 - smoothing) * (logits[row, labels[row]] - largest - log_total)
         if smoothing != 0:
             value -= smoothing * (shifted_sum / k_size - log_total)

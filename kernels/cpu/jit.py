@@ -40,9 +40,9 @@ def choose_threading_layer() -> None:
 def sleep_rather_than_spin() -> None:
     """Have OpenMP's threads wait for work asleep, after a few microseconds of looking.
 
-    GNU's OpenMP spins for milliseconds by default. On a machine with anything else to do, a spinning thread takes the core
-    that the last working one needs: a training step took 0.6 s instead of 0.02 beside one other process. The library reads
-    these variables once, when it is loaded, so they are set for that moment only; a user's own choice stays.
+    GNU's OpenMP spins for milliseconds by default. On a machine with anything else to do, a spinning thread takes the
+    core that the last working one needs: beside one other process a training step took 0.6 s instead of 0.02. The
+    library reads these variables once, when it is loaded, so they are set for that moment only; a user's choice stays.
     """
     wishes = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # GNU's, LLVM's and Intel's
     if any(name in os.environ for name in ("OMP_WAIT_POLICY", *wishes)):

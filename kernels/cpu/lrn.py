@@ -8,8 +8,6 @@ beta = 0.75 is taken by two square roots.
 """
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
@@ -33,8 +31,8 @@ def _to_minus(d, beta, out):
     one = d.dtype.type(1)
     if beta == 0.75:
         for c in range(len(d)):
-            root = math.sqrt(d[c])
-            out[c] = one / (root * math.sqrt(root))
+            root = np.sqrt(d[c])
+            out[c] = one / (root * np.sqrt(root))
     else:
         for c in range(len(d)):
             out[c] = d[c] ** -beta

@@ -1,9 +1,8 @@
 """The optimisers' steps, in place. Plain reads and writes the parameters once per operation; here once per step."""
 from __future__ import annotations
 
-import math
-
 import numba
+import numpy as np
 
 from .jit import kernel
 
@@ -48,7 +47,7 @@ def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, 
     number = param.dtype.type
     kept = number(1 - lr * weight_decay) if decoupled else number(1)
     added = number(0 if decoupled else weight_decay)
-    rate, root_of_correction = number(lr / (1 - beta1**step)), number(math.sqrt(1 - beta2**step))
+    rate, root_of_correction = number(lr / (1 - beta1**step)), number(np.sqrt(1 - beta2**step))
     rates = (number(1 - beta1), number(beta2), number(1 - beta2))
     _adam_update(param, grad, mean, square, rate, rates, root_of_correction, number(eps), kept, added)
 
@@ -62,4 +61,4 @@ def _adam_update(param, grad, mean, square, rate, rates, root_of_correction, eps
             g += added * p
         mean[i] += rates[0] * (g - mean[i])
         square[i] = rates[1] * square[i] + rates[2] * g * g
-        param[i] = p - rate * mean[i] / (math.sqrt(square[i]) / root_of_correction + eps)
+        param[i] = p - rate * mean[i] / (np.sqrt(square[i]) / root_of_correction + eps)

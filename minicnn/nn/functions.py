@@ -8,23 +8,29 @@ from .module import Module
 
 
 class ReLU(Module):
-    """max(x, 0)"""
+    """max(x, 0). ``inplace`` is taken for PyTorch's sake and ignored: inputs are never modified here."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
 
     def forward(self, x):
         return F.relu(x)
 
 
 class ReLU6(Module):
-    """min(max(x, 0), 6)"""
+    """min(max(x, 0), 6). ``inplace`` is ignored, as in :class:`ReLU`."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
 
     def forward(self, x):
         return F.relu6(x)
 
 
 class LeakyReLU(Module):
-    """x where positive, ``negative_slope`` * x elsewhere"""
+    """x where positive, ``negative_slope`` * x elsewhere. ``inplace`` is ignored, as in :class:`ReLU`."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
         self.negative_slope = checks.number("LeakyReLU", "negative_slope", negative_slope)
 

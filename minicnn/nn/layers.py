@@ -143,9 +143,12 @@ class LocalResponseNorm(Module):
 
 
 class Dropout(Module):
-    """Zero each element with probability ``p`` in training; see :func:`minicnn.functional.dropout`."""
+    """Zero each element with probability ``p`` in training; see :func:`minicnn.functional.dropout`.
 
-    def __init__(self, p: float = 0.5) -> None:
+    ``inplace`` is taken for PyTorch's sake and ignored.
+    """
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
         self.p = checks.number("Dropout", "p", p, high=1, what="a probability")
 

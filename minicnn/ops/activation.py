@@ -168,11 +168,13 @@ def _along(name: str, x, axis: int) -> Tensor:
     return _activation(name, x, axis=axis)
 
 
+@checks.takes_dim
 def softmax(x, axis: int = -1) -> Tensor:
     """Probabilities along ``axis``."""
     return _along("softmax", x, axis)
 
 
+@checks.takes_dim
 def log_softmax(x, axis: int = -1) -> Tensor:
     """Logarithms of the softmax, computed without taking the logarithm of a small number."""
     return _along("log_softmax", x, axis)

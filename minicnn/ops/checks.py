@@ -1,10 +1,26 @@
 """Bring options into normal form, and say clearly what is wrong with them."""
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..tensor import Tensor
+
+
+def takes_dim(function: Callable) -> Callable:
+    """Decorator: PyTorch's keywords ``dim`` and ``keepdim`` mean NumPy's ``axis`` and ``keepdims``."""
+
+    @functools.wraps(function)
+    def renamed(*args, **options):
+        for theirs, ours in (("dim", "axis"), ("keepdim", "keepdims")):
+            if theirs in options:
+                options[ours] = options.pop(theirs)
+        return function(*args, **options)
+
+    return renamed
 
 
 def whole(op: str, name: str, value, least: int = 1) -> int:

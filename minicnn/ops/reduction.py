@@ -79,18 +79,21 @@ def _not_empty(x: Tensor, axes: tuple, name: str) -> tuple[int, ...]:
     return axes
 
 
+@checks.takes_dim
 def sum(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001 - NumPy's name
     """Sum over ``axis`` (an int, several, or None for all)."""
     x = as_tensor(x)
     return apply_op("sum", x, axes=_axes(x, axis, "sum"), keepdims=keepdims)
 
 
+@checks.takes_dim
 def mean(x, axis=None, keepdims: bool = False) -> Tensor:
     """Mean over ``axis``."""
     x = as_tensor(x)
     return apply_op("mean", x, axes=_not_empty(x, _axes(x, axis, "mean"), "mean"), keepdims=keepdims)
 
 
+@checks.takes_dim
 def var(x, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """Variance about the mean over ``axis``, divided by n - ddof (``ddof=0``: biased, NumPy's default)."""
     x = as_tensor(x)
@@ -102,17 +105,20 @@ def var(x, axis=None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     return sum(centred * centred, axes, keepdims) / float(count - ddof)
 
 
+@checks.takes_dim
 def max(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
     """Largest element over ``axis``; equal maxima share the gradient."""
     x = as_tensor(x)
     return apply_op("max", x, axes=_not_empty(x, _axes(x, axis, "max"), "max"), keepdims=keepdims)
 
 
+@checks.takes_dim
 def min(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
     """Smallest element over ``axis``."""
     return -max(-as_tensor(x), axis, keepdims)
 
 
+@checks.takes_dim
 def argmax(x, axis=None) -> Tensor:
     """Index of the largest element (the first, if several), int64, without history."""
     x = as_tensor(x)

@@ -150,6 +150,7 @@ def transpose(x, *axes) -> Tensor:
     return apply_op("transpose", x, axes=axes)
 
 
+@checks.takes_dim
 def squeeze(x, axis: int | None = None) -> Tensor:
     """Drop axes of length 1: all of them, or one."""
     x = as_tensor(x)
@@ -159,6 +160,7 @@ def squeeze(x, axis: int | None = None) -> Tensor:
     return reshape(x, tuple(n for i, n in enumerate(x.shape) if not (n == 1 and i in gone)))
 
 
+@checks.takes_dim
 def unsqueeze(x, axis: int) -> Tensor:
     """A new axis of length 1 at ``axis``."""
     x = as_tensor(x)
@@ -179,6 +181,7 @@ def _several(op: str, tensors) -> list[Tensor]:
     return tensors
 
 
+@checks.takes_dim
 def cat(tensors: Sequence, axis: int = 0) -> Tensor:
     """Join tensors along an axis; all other axes must agree."""
     tensors = _several("cat", tensors)
@@ -190,6 +193,7 @@ def cat(tensors: Sequence, axis: int = 0) -> Tensor:
     return apply_op("cat", *tensors, axis=axis)
 
 
+@checks.takes_dim
 def stack(tensors: Sequence, axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
     tensors = _several("stack", tensors)
@@ -198,6 +202,7 @@ def stack(tensors: Sequence, axis: int = 0) -> Tensor:
     return cat([unsqueeze(t, axis) for t in tensors], axis)
 
 
+@checks.takes_dim
 def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn."""
     x = as_tensor(x)

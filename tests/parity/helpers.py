@@ -28,6 +28,21 @@ def drawn(test, examples: int) -> None:
     run()
 
 
+def drawn_configurations(case, at_least: int) -> None:
+    """Compare the calls of ``case(draw)`` in so many configurations; what Hypothesis repeats does not count."""
+    agreed = set()
+
+    def test(draw):
+        ours, theirs, arrays = case(draw)
+        configuration = str(ours.keywords), *((a.shape, a.dtype, a.strides) for a in arrays)
+        if configuration not in agreed:
+            assert_same_calls(ours, theirs, arrays, draw.rng)
+            agreed.add(configuration)
+
+    drawn(test, at_least * 8 // 5)
+    assert len(agreed) >= at_least
+
+
 class Draw:
     """One drawn configuration: a dtype, a source of numbers, and shorthand for drawing."""
 

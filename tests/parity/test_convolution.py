@@ -7,20 +7,16 @@ import pytest
 import minicnn as mc
 
 from .cases import CASES, conv2d_calls
-from .helpers import assert_same_calls, drawn
+from .helpers import assert_same_calls, drawn_configurations
 
 torch = pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize(("room", "examples"), [("cpu", 500), ("plain", 60)])
-def test_drawn_convolutions(room, examples):
+@pytest.mark.parametrize(("room", "configurations"), [("cpu", 500), ("plain", 60)])
+def test_drawn_convolutions(room, configurations):
     """Protects y, dx, dw and db of every drawn shape, stride, padding, dilation, grouping, dtype and memory layout."""
-
-    def one(draw):
-        assert_same_calls(*CASES["conv2d"](draw), draw.rng)
-
     with mc.use_room(room):
-        drawn(one, examples)
+        drawn_configurations(CASES["conv2d"], configurations)
 
 
 LAYERS = {  # (N, C, H), (O, K), options: layers whose sizes reach the fast paths of the CPU room
