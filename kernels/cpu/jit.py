@@ -38,13 +38,14 @@ def choose_threading_layer() -> None:
 
 
 def sleep_rather_than_spin() -> None:
-    """Have OpenMP's threads wait for work asleep, after a few microseconds of looking.
+    """Have OpenMP's threads look for work for some microseconds, then sleep.
 
-    GNU's OpenMP spins for milliseconds by default. On a machine with anything else to do, a spinning thread takes the
-    core that the last working one needs: beside one other process a training step took 0.6 s instead of 0.02. The
-    library reads these variables once, when it is loaded, so they are set for that moment only; a user's choice stays.
+    GNU's OpenMP looks for milliseconds by default. On a machine with anything else to do, a spinning thread then keeps
+    the core that the last working one needs: a ResNet-20 step on 8x8 images took 18 ms alone, and 1,670 ms beside one
+    busy process; with this, 18 and 89. The library reads these variables once, when it is loaded, so they are set for
+    that moment only; a user's own choice stays.
     """
-    wishes = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # GNU's, LLVM's and Intel's
+    wishes = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "0"}  # GNU's, LLVM's and Intel's
     if any(name in os.environ for name in ("OMP_WAIT_POLICY", *wishes)):
         return
     os.environ.update(wishes)
