@@ -1,6 +1,6 @@
 # make demo    train ResNet-20 on real images (installs into .venv first)
 # make test    the tests: no compiler, no torch
-# make check   make test, then everything that needs more: torch parity, coverage, linter
+# make check   make test, then what needs more: torch parity, drawing (wants graphviz's dot), coverage, linter
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,7 +26,7 @@ demo: $(VENV)/.demo
 	$(BIN)/minicnn demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q --ignore=tests/parity
+	$(BIN)/python -m pytest -q --ignore=tests/parity --ignore=tests/pictures
 
 check: test check-rest
 
@@ -36,11 +36,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
 parity: $(VENV)/.check
-	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/test_draw.py
+	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/pictures
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
 coverage: $(VENV)/.check
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity --ignore=tests/pictures
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check

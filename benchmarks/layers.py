@@ -1,8 +1,10 @@
 """Layers and a training step against PyTorch on the CPU: ``make bench``.
 
-Every line is our time over PyTorch's in the better of its two memory formats (below 1: ours is faster). Both run in this
-process with the same number of threads, in turn, and the best of several rounds counts. Not a test: nothing here asserts.
+Every line is our time over PyTorch's in the better of its two memory formats (below 1: ours is faster). Both run in
+this process with the same number of threads, in turn, and the best of several rounds counts. Not a test: nothing here
+asserts.
 """
+
 from __future__ import annotations
 
 import json

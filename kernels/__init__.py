@@ -11,10 +11,11 @@ cpu       Numba, fast, on the same numbers laid out channels-last: C-contiguous 
 :class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. It is the only place that transposes,
 copies, or replaces ``None``; see :mod:`.layout`.
 """
+
 from __future__ import annotations
 
 from .layout import FLAT, IMAGE, UPDATED, VECTOR
-from .rooms import Kernel, current_room, set_num_threads, get_num_threads, use_room
+from .rooms import Kernel, current_room, get_num_threads, set_num_threads, use_room
 
 #: name -> Kernel. The roles of the leading array arguments tell the layout adapter what it may transpose; options
 #: (kernel sizes, strides, rates) follow them in every room in the same order.

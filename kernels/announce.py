@@ -1,4 +1,5 @@
 """Where a kernel's "compiling ..." line goes: to stderr, or to whoever is drawing a progress bar there."""
+
 from __future__ import annotations
 
 import contextlib

@@ -7,6 +7,7 @@ C-contiguous, so handing it to a kernel costs nothing; anything else is copied h
 
 Weights (O, C, KH, KW) go the same way and arrive as (O, KH, KW, C).
 """
+
 from __future__ import annotations
 
 import numpy as np

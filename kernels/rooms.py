@@ -1,4 +1,5 @@
 """Which room a kernel call goes to, and the call itself."""
+
 from __future__ import annotations
 
 import importlib

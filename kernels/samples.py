@@ -1,5 +1,6 @@
-"""Small valid arguments for every kernel, one set for each path inside it: what ``minicnn warmup`` compiles with, and what
-tests start from. Arrays are logical (N, C, H, W)."""
+"""Small valid arguments for every kernel, one set for each path inside it: what ``minicnn warmup`` compiles with, and
+what tests start from. Arrays are logical (N, C, H, W)."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -63,4 +64,5 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     yield "softmax_cross_entropy_backward", (array(3), np.full((3, 5), 0.2, dtype), labels, 0.1)
     yield "dropout", (x, 0.5, 1, 2)
     yield "sgd_update", (array(4, 3), array(4, 3), array(4, 3), 0.1, 0.9, 1e-4, False)
-    yield "adam_update", (array(4, 3), array(4, 3), array(4, 3), np.ones((4, 3), dtype), 1e-3, 0.9, 0.999, 1e-8, 0.0, 1, False)
+    square = np.ones((4, 3), dtype)
+    yield "adam_update", (array(4, 3), array(4, 3), array(4, 3), square, 1e-3, 0.9, 0.999, 1e-8, 0.0, 1, False)

@@ -6,6 +6,7 @@
 >>> x.grad.tolist()
 [[2.0, 4.0], [6.0, 8.0]]
 """
+
 from __future__ import annotations
 
 import importlib

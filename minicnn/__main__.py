@@ -1,4 +1,5 @@
 """``python -m minicnn``: the command line."""
+
 from __future__ import annotations
 
 from .cli import main

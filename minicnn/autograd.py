@@ -1,9 +1,10 @@
 """Reverse-mode automatic differentiation: Function, the backward walk, no_grad.
 
 Every differentiable operation is a :class:`Function`. ``apply`` runs its ``forward`` on plain arrays and hangs a
-:class:`Context` on the result: which function, which inputs, what it saved. ``backward`` on the final tensor walks these
-contexts from the newest to the oldest and calls each function's ``backward`` once.
+:class:`Context` on the result: which function, which inputs, what it saved. ``backward`` on the final tensor walks
+these contexts from the newest to the oldest and calls each function's ``backward`` once.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -163,8 +164,8 @@ def sum_to_shape(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def run_backward(root: Tensor, grad, retain_graph: bool, create_graph: bool) -> None:
     """Push ``grad`` from ``root`` back to the leaves. See :meth:`Tensor.backward`.
 
-    The newest operation goes first. All uses of a result are newer than the operation that made it, so when an operation
-    is reached its gradient is complete: creation order is a topological order, and no recursion is needed.
+    The newest operation goes first. All uses of a result are newer than the operation that made it, so when an
+    operation is reached its gradient is complete: creation order is a topological order, and no recursion is needed.
     """
     if create_graph:
         raise GraphError("create_graph=True: minicnn has no second derivatives; use gradcheck or a finite difference")
@@ -217,8 +218,8 @@ def _starting_gradient(root: Tensor, grad) -> np.ndarray:
     if grad is None:
         if root.size != 1:
             raise GraphError(
-                f"backward without a gradient takes a single number, such as a loss; this tensor has shape {root.shape}: "
-                f"reduce it, e.g. .mean() or .sum(), or pass a gradient of that shape"
+                f"backward without a gradient takes a single number, such as a loss; this tensor has shape "
+                f"{root.shape}: reduce it, e.g. .mean() or .sum(), or pass a gradient of that shape"
             )
         return np.ones_like(root.data)
     grad = as_array(grad)
@@ -231,7 +232,7 @@ def _starting_gradient(root: Tensor, grad) -> np.ndarray:
 
 
 def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]:
-    """Call the function's backward, and check what it returns: one gradient per input, of the input's shape and dtype."""
+    """Call the function's backward, and check what it returns: one gradient per input, of its shape and dtype."""
     name = node.function.__name__
     parts = node.function.backward(node, grad)
     if parts is None:

@@ -2,6 +2,7 @@
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
+
 from __future__ import annotations
 
 import sys
@@ -38,7 +39,9 @@ def _options(*options):
 RECIPE = (
     click.option("--batch-size", default=64, show_default=True, help="Images per update."),
     click.option("--lr", default=0.1, show_default=True, help="Peak learning rate of the cosine schedule."),
-    click.option("--seed", default=0, show_default=True, help="Initial weights, order and augmentation follow from it."),
+    click.option(
+        "--seed", default=0, show_default=True, help="Initial weights, order and augmentation follow from it."
+    ),
     click.option("--device", default="cpu", show_default=True),
     click.option("--threads", type=int, help="CPU threads; results do not depend on it."),
 )

@@ -1,4 +1,5 @@
 """Devices: where arrays live, which kernels compute on them, and with how many threads."""
+
 from __future__ import annotations
 
 import contextlib
@@ -12,7 +13,9 @@ DEVICES = ("cpu",)
 def check_device(device: str) -> str:
     """The device's name, or a DeviceError that lists those there are."""
     if device not in DEVICES:
-        raise DeviceError(f"there is no device {device!r} in this version; it computes on {', '.join(map(repr, DEVICES))}")
+        raise DeviceError(
+            f"there is no device {device!r} in this version; it computes on {', '.join(map(repr, DEVICES))}"
+        )
     return device
 
 

@@ -1,4 +1,5 @@
 """``minicnn doctor``: is this installation well, and what would mend it? ``minicnn warmup``: compile now, not later."""
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -42,7 +43,8 @@ def _room_findings() -> list[Finding]:
     from .kernels.cpu import jit
 
     room = kernels.current_room()
-    findings = [Finding("room", f"{room} (Numba {numba.__version__})", "" if room == "cpu" else "unset MINICNN_ROOM for the fast room")]
+    remedy = "" if room == "cpu" else "unset MINICNN_ROOM for the fast room"
+    findings = [Finding("room", f"{room} (Numba {numba.__version__})", remedy)]
     if numba.config.DISABLE_JIT:
         return [*findings, Finding("compiler", "switched off", "unset NUMBA_DISABLE_JIT, or kernels crawl")]
     name, arguments = next(samples.samples())
@@ -53,7 +55,9 @@ def _room_findings() -> list[Finding]:
     no_cache = "set NUMBA_CACHE_DIR to a folder that can be written; until then every process compiles its kernels anew"
     return [
         *findings,
-        Finding("threads", f"{kernels.get_num_threads()}, threading layer {layer}", slow if layer == "workqueue" else ""),
+        Finding(
+            "threads", f"{kernels.get_num_threads()}, threading layer {layer}", slow if layer == "workqueue" else ""
+        ),
         Finding("kernel cache", jit.CACHE_FOLDER or "none", "" if jit.CACHE_FOLDER else no_cache),
     ]
 
@@ -73,24 +77,28 @@ def _kernels_agree() -> Finding:
         if not all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*results)):
             wrong.append(name)
     if wrong:
-        return Finding("kernels", f"the rooms disagree on {', '.join(sorted(set(wrong)))}", "pytest tests/test_kernels_agree.py shows where")
+        found = f"the rooms disagree on {', '.join(sorted(set(wrong)))}"
+        return Finding("kernels", found, "pytest tests/test_kernels_agree.py shows where")
     return Finding("kernels", f"{len(kernels.KERNELS)}, the rooms agree on samples of all")
 
 
 def examine() -> list[Finding]:
     """Everything that ``minicnn doctor`` prints."""
     old = sys.version_info < (3, 11)
+    python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     findings = [
-        Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", "use Python 3.11 or newer" if old else ""),
+        Finding("python", python, "use Python 3.11 or newer" if old else ""),
         Finding("numpy", np.__version__, "pip install 'numpy>=2'" if int(np.__version__.split(".")[0]) < 2 else ""),
         *_room_findings(),
         _kernels_agree(),
     ]
-    for package, use in (("scikit-learn", "the digits data set"), ("matplotlib", "pictures"), ("safetensors", "weights")):
+    uses = {"scikit-learn": "the digits data set", "matplotlib": "pictures", "safetensors": "weights"}
+    for package, use in uses.items():
         version = _version(package)
         findings.append(Finding(package, version or "missing", "" if version else f"pip install {package} ({use})"))
     graphviz = _version("graphviz")
     drawing = graphviz and shutil.which("dot")
     remedy = "pip install 'minicnn-from-scratch[draw]' and apt install graphviz, to draw graphs as pictures"
-    findings.append(Finding("graphviz", f"{graphviz}, with dot" if drawing else "optional, not complete", "" if drawing else remedy))
+    found = f"{graphviz}, with dot" if drawing else "optional, not complete"
+    findings.append(Finding("graphviz", found, "" if drawing else remedy))
     return findings

@@ -1,4 +1,5 @@
 """The graph behind a tensor, as text in the dot language or, where graphviz is installed, as a picture."""
+
 from __future__ import annotations
 
 import os
@@ -71,8 +72,8 @@ def draw(root: Tensor, path: str | os.PathLike | None = None):
             raise ArgumentError(f"draw: {path} must end in .dot, .svg, .png or .pdf")
         elif graphviz is None or shutil.which("dot") is None:
             raise ArgumentError(
-                f"draw: {path.suffix} files need the package graphviz (pip install 'minicnn-from-scratch[draw]') and the "
-                f"program dot (apt install graphviz); a .dot file needs neither"
+                f"draw: {path.suffix} files need the package graphviz (pip install 'minicnn-from-scratch[draw]') and "
+                f"the program dot (apt install graphviz); a .dot file needs neither"
             )
         else:
             with replacing(path) as temporary:

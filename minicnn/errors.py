@@ -1,9 +1,10 @@
 """The errors that minicnn raises on purpose: each names the numbers at fault, what would fit, and the layer's path.
 
-All derive from :class:`MinicnnError` and from the built-in error that a NumPy or PyTorch user would catch. ``.path`` is the
-layer's path in the outermost model that was called (``"layer1.0.conv2"``), or None outside a model; ``Module.__call__``
-fills it in.
+All derive from :class:`MinicnnError` and from the built-in error that a NumPy or PyTorch user would catch. ``.path`` is
+the layer's path in the outermost model that was called (``"layer1.0.conv2"``), or None outside a model;
+``Module.__call__`` fills it in.
 """
+
 from __future__ import annotations
 
 import difflib

@@ -1,4 +1,5 @@
 """Writing files so that a crash leaves the old one, never half a new one."""
+
 from __future__ import annotations
 
 import contextlib

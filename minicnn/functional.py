@@ -1,4 +1,5 @@
 """The operations by their PyTorch names: ``from minicnn import functional as F``."""
+
 from __future__ import annotations
 
 from .ops.activation import leaky_relu, log_softmax, relu, relu6, sigmoid, softmax, tanh
@@ -15,4 +16,4 @@ __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "cat", "channel_shuffle", "conv2d", "cross_entropy", "dropout",
     "flatten", "leaky_relu", "linear", "local_response_norm", "log_softmax", "matmul", "max_pool2d", "mse_loss", "pad",
     "relu", "relu6", "sigmoid", "softmax", "split", "stack", "tanh",
-]
+]  # fmt: skip

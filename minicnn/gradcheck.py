@@ -11,6 +11,7 @@ slope within ``atol + rtol * max(|analytic|, |numeric|)`` plus the rounding erro
 ``gradcheck_subjects.py`` is what can be checked, ``gradcheck_diagnosis.py`` reads the pattern of a mismatch,
 ``gradcheck_map.py`` draws it.
 """
+
 from __future__ import annotations
 
 import itertools

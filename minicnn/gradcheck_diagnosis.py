@@ -4,6 +4,7 @@ Each diagnosis is a function that looks for one pattern and returns a sentence, 
 reported, so the list at the end goes from the certain to the vague. Some look at the two gradients only; others call
 backward again with another upstream gradient, or measure how each single output depends on each element (Jacobian).
 """
+
 from __future__ import annotations
 
 import itertools

@@ -1,4 +1,5 @@
 """A wrong gradient as a picture: what backward said, what finite differences say, and where the two differ."""
+
 from __future__ import annotations
 
 import numpy as np

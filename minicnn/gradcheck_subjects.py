@@ -1,9 +1,10 @@
 """What gradcheck can check, behind one face: ``value()`` at the present arrays, ``gradients(upstream)`` of the same.
 
-A subject is a function of tensors, a Module, or a CS231n-style pair ``(out, cache) = forward(...)``, ``backward(dout, cache)``.
-While it is checked its arrays are float64 copies, its dropout draws the same bits each time, and whatever the check
-touched (parameters, running statistics, gradients) is put back at the end.
+A subject is a function of tensors, a Module, or a CS231n-style pair ``(out, cache) = forward(...)``,
+``backward(dout, cache)``. While it is checked its arrays are float64 copies, its dropout draws the same bits each time,
+and whatever the check touched (parameters, running statistics, gradients) is put back at the end.
 """
+
 from __future__ import annotations
 
 import contextlib

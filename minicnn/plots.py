@@ -1,4 +1,5 @@
 """Pictures. Every function returns a matplotlib Figure and, given a path, writes it too; no window is opened."""
+
 from __future__ import annotations
 
 import os
@@ -31,7 +32,8 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
     Parameters
     ----------
     rows : list of dict
-        What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss, val_accuracy.
+        What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss,
+        val_accuracy.
     """
     figure = new_figure(9, 3.5)
     epochs = [int(r["epoch"]) for r in rows]
@@ -41,7 +43,8 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
             if any(v not in (None, "") for v in values):
                 scale = 100 if what == "accuracy" else 1
                 points = [(e, scale * float(v)) for e, v in zip(epochs, values) if v not in (None, "")]
-                axes.plot(*zip(*points), color=colour, label={"train": "training", "val": "validation"}[split], marker=".")
+                label = {"train": "training", "val": "validation"}[split]
+                axes.plot(*zip(*points), color=colour, label=label, marker=".")
         axes.set(xlabel="epoch", ylabel=what + unit)
         axes.grid(alpha=0.3)
         if axes.lines:

@@ -3,6 +3,7 @@
 Dropout is counter-based: each call takes the next ``offset`` of the stream ``seed`` (see ``kernels/plain/dropout.py``),
 so that the state of a training run is two numbers and a resumed run draws the same bits.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
-"""What ``minicnn train`` and ``minicnn demo`` do: build data, model, optimiser and schedule, train, test, say where it is."""
+"""What ``minicnn train`` and ``minicnn demo`` do: build data, model, optimiser and schedule, train, test, say where."""
+
 from __future__ import annotations
 
 import contextlib
@@ -16,13 +17,18 @@ from .weights import load
 
 
 def loaders(data_name: str, batch_size: int, seed: int) -> dict[str, data.Loader]:
-    """Loaders of the three splits, normalised by the training images' statistics; training images are shifted at random."""
+    """Loaders of the three splits, normalised by the training images' statistics; training images shift at random."""
     splits = {split: data.get_dataset(data_name, split) for split in ("train", "val", "test")}
     normalize = transforms.Normalize(*splits["train"].statistics())
     augment = transforms.Compose([normalize, transforms.PadCrop(1)])
     return {
         split: data.Loader(
-            dataset, batch_size, shuffle=split == "train", seed=seed, transform=augment if split == "train" else normalize, workers=1
+            dataset,
+            batch_size,
+            shuffle=split == "train",
+            seed=seed,
+            transform=augment if split == "train" else normalize,
+            workers=1,
         )
         for split, dataset in splits.items()
     }
@@ -52,7 +58,9 @@ def train(
     model = models.get_model(model_name, num_classes=len(dataset.classes), in_channels=dataset.image_shape[0])
     optimizer = optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4)
     steps = len(by_split["train"])
-    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * steps, warmup=min(steps, epochs * steps - 1))
+    schedule = optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, T_max=epochs * steps, warmup=min(steps, epochs * steps - 1)
+    )
 
     table = summary(model, dataset.image_shape, show=False)
     folder = fresh_folder(out)

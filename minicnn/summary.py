@@ -1,4 +1,5 @@
 """The lecture's per-layer table: output shape, memory, parameters, multiply-adds."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -80,8 +81,8 @@ def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), sho
     Returns
     -------
     Summary
-        ``.rows`` (name, layer, output_shape, params, macs, memory), ``.total_params``, ``.total_macs``, ``.total_memory``.
-        Layers called twice (shared) appear twice, their parameters once.
+        ``.rows`` (name, layer, output_shape, params, macs, memory), ``.total_params``, ``.total_macs``,
+        ``.total_memory``. Layers called twice (shared) appear twice, their parameters once.
 
     Raises
     ------

@@ -5,6 +5,7 @@ results lie channels-last in memory (see ``kernels/layout.py``), which changes n
 
 The operators (``+``, ``@``, ``x[...]``, ``.sum()`` ...) are given to this class by ``minicnn/ops/methods.py``.
 """
+
 from __future__ import annotations
 
 import numbers
@@ -268,7 +269,9 @@ def _unequal(items) -> str:
 
 def _without_tensors(items):
     """Nested lists with every Tensor in them replaced by its array."""
-    return [_without_tensors(i) if isinstance(i, (list, tuple)) else i.data if isinstance(i, Tensor) else i for i in items]
+    return [
+        _without_tensors(i) if isinstance(i, (list, tuple)) else i.data if isinstance(i, Tensor) else i for i in items
+    ]
 
 
 def _holds_arrays(items) -> bool:

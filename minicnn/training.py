@@ -1,4 +1,5 @@
 """The training loop behind ``minicnn train``."""
+
 from __future__ import annotations
 
 import csv
@@ -17,8 +18,8 @@ from . import plots, weights
 from .autograd import no_grad
 from .data import Loader
 from .errors import ArgumentError, DataError, DivergedError
-from .kernels.announce import announced_by
 from .files import replacing, writing
+from .kernels.announce import announced_by
 from .nn import Module
 from .ops import checks
 from .optim import Optimizer
@@ -107,7 +108,10 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int) -> None:
         start, average = time.perf_counter(), Average()
         self.model.train()
-        with self._bar(length_hint(self.train), f"epoch {epoch}/{last}") as bar, announced_by(lambda line: bar.write(line, sys.stderr)):
+        with (
+            self._bar(length_hint(self.train), f"epoch {epoch}/{last}") as bar,
+            announced_by(lambda line: bar.write(line, sys.stderr)),
+        ):
             for images, labels in self.train:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
@@ -141,11 +145,10 @@ class Trainer:
     def step(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
         """One update: forward, backward, optimiser, schedule. Returns the logits and the loss."""
         self.optimizer.zero_grad()
-        with np.errstate(over="ignore", invalid="ignore"):  # said better, by DivergedError
-            logits = self.model(as_tensor(images))
-            loss = self.loss(logits, labels)
-            loss.backward()
-            self.optimizer.step()
+        logits = self.model(as_tensor(images))
+        loss = self.loss(logits, labels)
+        loss.backward()
+        self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
         return logits.data, loss.item()
@@ -167,7 +170,8 @@ class Trainer:
         row = {
             "epoch": epoch, "train_loss": average.loss, "train_accuracy": average.accuracy,
             "val_loss": validation and validation.loss, "val_accuracy": validation and validation.accuracy,
-            "lr": self.optimizer.param_groups[0]["lr"], "images_per_second": average.images / seconds, "seconds": seconds,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "images_per_second": average.images / seconds, "seconds": seconds,
         }  # fmt: skip
         self.rows.append(row)
         judged = average.accuracy if validation is None else validation.accuracy
@@ -191,10 +195,9 @@ def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) ->
     was_training, average = model.training, Average()
     model.eval()
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            for images, labels in loader:
-                logits = model(Tensor(images))
-                average.add(loss(logits, labels).item(), logits.data, labels)
+        for images, labels in loader:
+            logits = model(Tensor(images))
+            average.add(loss(logits, labels).item(), logits.data, labels)
     finally:
         model.train(was_training)
     if not average.images:

@@ -1,4 +1,5 @@
 """Reading and writing weights: safetensors and npz, neither of which can carry code."""
+
 from __future__ import annotations
 
 import os
@@ -30,7 +31,9 @@ def _suffix(path: pathlib.Path) -> str:
     if path.is_dir():
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
     if path.suffix not in SUFFIXES:
-        raise FileError(f"{path}: weights are kept in {' or '.join(SUFFIXES)} files, not in {path.suffix or 'a nameless kind'}")
+        raise FileError(
+            f"{path}: weights are kept in {' or '.join(SUFFIXES)} files, not in {path.suffix or 'a nameless kind'}"
+        )
     return path.suffix
 
 

@@ -1,4 +1,5 @@
 """What all tests share: a fixed start for random numbers, and no room or replacement left behind."""
+
 from __future__ import annotations
 
 import os

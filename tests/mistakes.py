@@ -1,4 +1,5 @@
 """What the tests of bad input share: a mistake is a call, the error it gets, and what the message must say."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """The engine: what PyTorch users expect of backward, and what students rely on when they write a Function."""
+
 from __future__ import annotations
 
 import gc
@@ -17,7 +18,7 @@ def leaf(values, dtype="float64"):
 
 
 def test_chain_of_50000_operations():
-    """The walk is iterative: depth is limited by memory, not by Python's recursion limit, also when the graph is dropped."""
+    """The walk is iterative: memory limits the depth, not Python's recursion limit, also when the graph is dropped."""
     x = leaf(1.0)
     y = x
     for _ in range(50_000):
@@ -187,7 +188,8 @@ def test_replace_runs_a_model_on_the_students_op():
             calls.append((kernel_size, stride))
             k = kernel_size[0]
             n, c, h, w = x.shape
-            windows = x.reshape(n, c, h // k, k, w // k, k).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // k, w // k, k * k)
+            windows = x.reshape(n, c, h // k, k, w // k, k).transpose(0, 1, 2, 4, 3, 5)
+            windows = windows.reshape(n, c, h // k, w // k, k * k)
             ctx.shape, ctx.winner = windows.shape, windows.argmax(-1)
             return windows.max(-1)
 

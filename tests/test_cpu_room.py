@@ -1,4 +1,5 @@
 """What the cpu room promises beyond agreeing with plain on ordinary numbers: NaN, sums, threads, cache, workqueue."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Data sets, transforms, loader."""
+
 from __future__ import annotations
 
 import threading

@@ -1,4 +1,5 @@
 """Weights on disk, tables and drawings."""
+
 from __future__ import annotations
 
 import numpy as np

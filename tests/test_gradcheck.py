@@ -1,4 +1,5 @@
 """gradcheck: right gradients pass, every planted bug gets its diagnosis, and nothing of the user's is changed."""
+
 from __future__ import annotations
 
 import re

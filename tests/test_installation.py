@@ -1,4 +1,5 @@
 """Importing, packaging, and machines where something is missing."""
+
 from __future__ import annotations
 
 import configparser
@@ -42,7 +43,8 @@ def test_public_names_exist():
     python(
         """
         import minicnn as mc
-        for name in [*mc.__all__, "data", "functional", "kernels", "models", "nn", "optim", "plots", "training", "weights"]:
+        modules = ["data", "functional", "kernels", "models", "nn", "optim", "plots", "training", "weights"]
+        for name in [*mc.__all__, *modules]:
             assert getattr(mc, name) is not None, name
         assert callable(mc.gradcheck) and callable(mc.summary)
         from minicnn import *
@@ -119,7 +121,11 @@ def packages() -> set[str]:
 
 def test_setup_lists_every_package():
     """A new subpackage that setup.cfg does not name would be missing from the wheel."""
-    found = {".".join(p.parent.relative_to(ROOT).parts) for top in ("minicnn", "kernels") for p in (ROOT / top).rglob("__init__.py")}
+    found = {
+        ".".join(p.parent.relative_to(ROOT).parts)
+        for top in ("minicnn", "kernels")
+        for p in (ROOT / top).rglob("__init__.py")
+    }
     assert packages() == {name if name.startswith("minicnn") else f"minicnn.{name}" for name in found}
 
 

@@ -3,6 +3,7 @@
 One test walks ``KERNELS``. For each name, ``CASES`` draws a call as a user of the package would make it: logical
 (N, C, H, W) arrays of any memory layout, then the options.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Mistakes with layers, losses, modules and models: the message has the layer's path, the numbers, what would fit."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -52,7 +53,7 @@ OPTIONS = [
     case("model to gpu", lambda: nn.Linear(2, 2).to("gpu"), A, "'gpu'", "'cpu'", "'float32'"),
     case("assigning an array", lambda: setattr(nn.Linear(2, 2), "weight", np.eye(2)), A, "Linear.weight",
          "weight.data[...]"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("call, error, says", OPTIONS)
@@ -97,7 +98,7 @@ IMAGES = [
     (nn.ReLU(), np.zeros((2, 2), int), D, "relu", "int64", "float32"),
     (nn.Softmax(3), image(2, 2), S, "axis 3", "(2, 2)"),
     (nn.Flatten(3), image(2, 2), S, "axis 3", "(2, 2)"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("layer, x, error, says", [(layer, x, e, says) for layer, x, e, *says in IMAGES])
@@ -122,7 +123,7 @@ FUNCTIONAL = [
     case("shuffle by none", lambda: F.channel_shuffle(image(1, 6, 2, 2), 0), A, "groups", ">= 1", "got 0"),
     case("shuffle a matrix", lambda: F.channel_shuffle(image(6, 2), 2), S, "(6, 2)", "(N, C, H, W)"),
     case("dropout 2", lambda: F.dropout(image(2), 2), A, "probability", "0 to 1", "got 2"),
-]
+]  # fmt: skip
 
 LOGITS = image(4, 10)
 LOSSES = [
@@ -142,7 +143,7 @@ LOSSES = [
     case("smoothing 2", lambda: F.cross_entropy(LOGITS, [1] * 4, label_smoothing=2), A, "0 to 1", "got 2"),
     case("targets that would broadcast", lambda: F.mse_loss(image(4, 1), image(4)), S, "(4, 1) and (4,)", "equal"),
     case("error of nothing", lambda: F.mse_loss(image(0, 1), image(0, 1)), S, "empty", "(0, 1)"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("call, error, says", FUNCTIONAL + LOSSES)

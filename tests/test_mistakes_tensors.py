@@ -1,4 +1,5 @@
 """Mistakes with tensors, gradients and Functions of one's own: what the message says."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Mistakes with optimisers, data, training, files and the command line."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
 """Architectures are exact: parameter counts, shapes, multiply-adds against the reference tables."""
+
 from __future__ import annotations
 
 import json
@@ -51,7 +52,9 @@ def test_lenet5_counts_equal_the_paper():
     """LeCun et al. 1998: C1 156, S2 12, C3 1,516, S4 32, C5 48,120, F6 10,164; 60,000 up to F6."""
     model = models.get_model("lenet5")
     counts = {name: sum(p.size for p in m.parameters()) for name, m in model.named_children()}
-    assert counts == {"c1": 156, "s2": 12, "c3": 1516, "s4": 32, "c5": 48120, "f6": 10164, "output": 850, "act": 0, "act_pooled": 0}
+    assert counts == {
+        "c1": 156, "s2": 12, "c3": 1516, "s4": 32, "c5": 48120, "f6": 10164, "output": 850, "act": 0, "act_pooled": 0,
+    }  # fmt: skip
     assert models.get_model("lenet5", variant="modern").num_parameters() == 61706
 
 

@@ -1,4 +1,5 @@
 """Modules: registration, paths, modes, state, hooks, initialisation."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_parameters_and_buffers_have_pytorchs_paths():
 
 
 def test_four_dimensional_parameters_lie_channels_last():
-    """A weight (O, C, KH, KW) is handed to kernels as (O, KH, KW, C) without a copy, also after loading and converting."""
+    """A weight (O, C, KH, KW) goes to kernels as (O, KH, KW, C) without a copy, also after loading and converting."""
     model = Tiny()
     model.load_state_dict({k: np.ones_like(v) for k, v in model.state_dict().items()})
     for m in (model, model.to("float64")):

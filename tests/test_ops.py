@@ -1,4 +1,5 @@
 """Every operation: analytic gradients against numerical ones in float64, and values against NumPy."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -64,7 +65,8 @@ CASES = {
     "max_pool2d": (lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True), [distinct(2, 4, 5, 6)]),
     "avg_pool2d": (lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), [image]),
     "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (2, 4)), [image]),
-    "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), [image, away_from_zero(4), away_from_zero(4)]),
+    "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+                   [image, away_from_zero(4), away_from_zero(4)]),
     "local_response_norm": (lambda x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0, average=False), [image]),
     "dropout": (lambda x: F.dropout(x, 0.4), [image]),
     "cross_entropy": (lambda z: F.cross_entropy(z, labels, label_smoothing=0.1), [x34]),
@@ -121,7 +123,8 @@ def test_reductions_equal_numpy():
     "index",
     [
         1, -1, slice(None, None, 2), (slice(1, 2), 2), (Ellipsis, 0), (None, 1), (0, slice(None), [1, 3], [0, 2]),
-        np.array([1, 0, 1]), (np.array([[0, 1], [1, 1]]), 2), image > 0, (slice(None), np.array([True, False, True, False])),
+        np.array([1, 0, 1]), (np.array([[0, 1], [1, 1]]), 2), image > 0,
+        (slice(None), np.array([True, False, True, False])),
     ],
     ids=str,
 )  # fmt: skip
@@ -187,7 +190,8 @@ def test_nan_and_infinity_pass_in_silence():
 
 def test_maximum_hands_the_gradient_on_where_a_nan_was_chosen():
     """As in PyTorch: otherwise the parameter behind a NaN would look as if it had no part in it."""
-    a, b = mc.tensor(np.array([np.nan, 2.0, 1.0]), requires_grad=True), mc.tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    a = mc.tensor(np.array([np.nan, 2.0, 1.0]), requires_grad=True)
+    b = mc.tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
     mc.ops.arithmetic.maximum(a, b).sum().backward()
     np.testing.assert_array_equal(a.grad, [1, 0.5, 0])
     np.testing.assert_array_equal(b.grad, [1, 0.5, 1])

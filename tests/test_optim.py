@@ -1,4 +1,5 @@
 """Optimisers and schedules, without PyTorch (tests/parity holds them against it)."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The contracts of the operations, one test each, named after the contract."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_relu_passes_nan_on(room):
         assert np.isnan(function(np.array([np.nan, 1.0])).data[0])
 
 
-@pytest.mark.parametrize("size, expected_floor, expected_ceil", [(112, 55, 56), (56, 27, 28), (28, 13, 14), (14, 6, 7), (13, 6, 6)])
+@pytest.mark.parametrize(
+    "size, expected_floor, expected_ceil", [(112, 55, 56), (56, 27, 28), (28, 13, 14), (14, 6, 7), (13, 6, 6)]
+)
 def test_ceil_mode_gives_googlenets_sizes(room, size, expected_floor, expected_ceil):
     """3x3 stride 2 on even sizes: GoogLeNet's 112-56-28-14-7 needs rounding up, PyTorch's default rounds down."""
     x = np.zeros((1, 1, size, size), np.float32)
@@ -163,7 +166,7 @@ def test_dropout_draws_the_same_bits_in_every_room_and_on_resume():
 
 
 def test_dropout_scales_what_it_keeps(room):
-    """A tenth is dropped, the rest is divided by 0.9: the mean stays; p=0 and evaluation change nothing; p=1 drops all."""
+    """A tenth is dropped, the rest divided by 0.9: the mean stays; p=0 and evaluation change nothing; p=1 drops all."""
     x = np.ones(100_000, np.float32)
     y = F.dropout(x, 0.1).data
     assert set(np.unique(y)) == {0.0, np.float32(1 / 0.9)} and abs((y == 0).mean() - 0.1) < 0.005

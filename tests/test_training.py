@@ -1,4 +1,5 @@
 """The training loop and the command line: what is learned, what is written, what repeats."""
+
 from __future__ import annotations
 
 import csv
@@ -81,7 +82,8 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
     assert metadata["model"] == "small" and float(metadata["accuracy"]) == pytest.approx(best, abs=1e-6)
     model.load_state_dict(mc.load(tmp_path / "best.safetensors"))
     assert evaluate(model, val).accuracy == pytest.approx(best)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "curves.png", "last.safetensors", "metrics.csv"]
+    files = ["best.safetensors", "curves.png", "last.safetensors", "metrics.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
 def test_fit_continues_where_it_stopped():
@@ -100,7 +102,7 @@ def test_the_bar_shows_loss_accuracy_and_speed(capsys):
 
 
 def test_bars_count_to_the_last_epoch(capsys):
-    """"epoch 2/3" of a fit of three, and on from there in a second fit."""
+    """Of a fit of three: "epoch 2/3", and on from there in a second fit."""
     model, optimizer, train = small_problem()
     trainer = Trainer(model, optimizer, train)
     trainer.fit(2)
@@ -148,7 +150,8 @@ def test_train_command_in_this_process(tmp_path, capsys):
     try:
         for _ in range(2):
             with pytest.raises(SystemExit) as stop:
-                cli.main(["train", "--model", "tiny-train-test", "--epochs", "2", "--out", str(tmp_path / "r"), "--threads", "1"])
+                options = ["--epochs", "2", "--out", str(tmp_path / "r"), "--threads", "1"]
+                cli.main(["train", "--model", "tiny-train-test", *options])
                 raise SystemExit(0)
             assert stop.value.code == 0
     finally:

@@ -5,6 +5,7 @@ float64 into a row of its own, and the rows are added in order. The variance of 
 while the block is still in cache; blocks are joined by var = (sum of M2 + count * (mean of block - mean)^2) / pixels
 (Chan, Golub & LeVeque 1983). So x is read from memory once, and E[x^2] - E[x]^2 never appears.
 """
+
 from __future__ import annotations
 
 import numba

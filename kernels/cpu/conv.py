@@ -7,6 +7,7 @@ pixels *are* the rows. Depthwise convolutions have too little to multiply for BL
 
 Shapes: x (N, H, W, C), weight (O, KH, KW, C/G), bias (O,) or empty, y (N, OH, OW, O).
 """
+
 from __future__ import annotations
 
 import numba

@@ -8,6 +8,7 @@ is added to by two tasks.
 By the weight: a sum over all output pixels. Their rows are cut into shares by shape alone; each share sums into a
 partial of its own, and the partials are added in order.
 """
+
 from __future__ import annotations
 
 from math import gcd

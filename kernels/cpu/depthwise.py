@@ -4,6 +4,7 @@ nothing for BLAS to multiply. The loops run over the channels, which lie side by
 M is the channel multiplier: output channel c*M + m belongs to input channel c. Weights are turned to (KH, KW, M, C)
 so that for one offset they lie side by side as well. Padding is multiplied too (0 * NaN = NaN, as in plain).
 """
+
 from __future__ import annotations
 
 import numba

@@ -3,6 +3,7 @@
 Plain computes all random numbers, then the mask, then the product. Here four numbers are made, used and forgotten: a
 counter-based generator has no state to hand on, so any task can start anywhere (Salmon et al. 2011, section 3.3).
 """
+
 from __future__ import annotations
 
 import numba

@@ -6,6 +6,7 @@
 * few rows times a tall matrix, the gradient by x: W is read once in whole rows, each task sums over its own share of K;
 * everything else, the gradient by W: a task takes some output rows.
 """
+
 from __future__ import annotations
 
 import numba

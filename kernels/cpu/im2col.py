@@ -2,6 +2,7 @@
 
 col2im is a gather: every pixel looks up the windows that hold it and sums their entries, so tasks never collide.
 """
+
 from __future__ import annotations
 
 import numba

@@ -8,6 +8,7 @@ folder).
 ``fastmath`` stays at three flags: sums may be reordered ("reassoc", so that they vectorise), a*b + c may round once
 ("contract"), and -0 may become 0 ("nsz"). Nothing here may assume that there are no NaNs or infinities.
 """
+
 from __future__ import annotations
 
 import contextlib

@@ -6,6 +6,7 @@ Plain adds ``size`` shifted copies of the whole image. Here one pixel's channels
 contiguous and stay in the first-level cache. A general power costs 20 times a multiplication, so the paper's
 beta = 0.75 is taken by two square roots.
 """
+
 from __future__ import annotations
 
 import numba

@@ -4,6 +4,7 @@ Plain walks over whole shifted images, once per kernel offset. Here a window is 
 the innermost loop runs over the channels, side by side in memory, so that it vectorises. A gradient is gathered: each
 pixel visits the windows that hold it.
 """
+
 from __future__ import annotations
 
 import numba

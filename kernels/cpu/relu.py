@@ -2,6 +2,7 @@
 
 Comparisons are written so that a NaN fails them and falls through to "keep".
 """
+
 from __future__ import annotations
 
 import numba

@@ -1,4 +1,5 @@
 """The optimisers' steps, in place. Plain reads and writes the parameters once per operation; here once per step."""
+
 from __future__ import annotations
 
 import numba

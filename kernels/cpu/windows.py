@@ -3,6 +3,7 @@
 As in the plain room, output pixel (oh, ow) sees, through kernel offset (kh, kw), the pixel (oh*sh + kh*dh - top,
 ow*sw + kw*dw - left). Gradients ask the other way round: which output saw this pixel through that offset?
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -22,9 +23,7 @@ def output_size(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, 
     """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1."""
     around = (padding[0] + padding[1], padding[2] + padding[3])
     axes = size, around, dilation, kernel_size, stride
-    return tuple(
-        (n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(*axes, strict=True)
-    )
+    return tuple((n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(*axes, strict=True))
 
 
 def rows_per_block(total: int, row_bytes: int, at_least: int = 1) -> int:

@@ -3,6 +3,7 @@
 Statistics are float64 whatever the images are: float32 sums along channels-last memory lose digits (a variance was
 8.7 % off at 64x64x56x56), and the variance is taken about the mean, never as E[x^2] - E[x]^2.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -34,7 +35,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
 def batch_norm_backward(grad, x, mean, var, weight, eps, training):
     """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two middle terms:
 
-    dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),   xhat = (x - mean) / sqrt(var + eps)
+    dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """
     inverse_std = 1 / np.sqrt(var + eps)
     xhat = (x - _per_channel(mean)) * _per_channel(inverse_std)  # (N, C, H, W)

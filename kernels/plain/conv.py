@@ -1,12 +1,14 @@
 """2-d convolution (cross-correlation, as every CNN framework means it) and its two gradients.
 
-    y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of  w[o, c, kh, kw] * x[n, c, oh*sh + kh*dh - top, ow*sw + kw*dw - left]
+    y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of
+                      w[o, c, kh, kw] * x[n, c, oh*sh + kh*dh - top, ow*sw + kw*dw - left]
 
 With ``groups`` = G the channels fall into G runs, and group g of the outputs sees only group g of the inputs
 (Krizhevsky et al. 2012, section 3.2; G = C is the depthwise convolution of MobileNet, Howard et al. 2017, section 3.1).
 
 Shapes: x (N, C, H, W), weight (O, C/G, KH, KW), bias (O,) or None, y (N, O, OH, OW).
 """
+
 from __future__ import annotations
 
 import numpy as np

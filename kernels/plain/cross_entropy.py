@@ -2,6 +2,7 @@
 
 With label smoothing s the target is t = (1-s) onehot + s/K (Szegedy et al. 2016, section 7).
 """
+
 from __future__ import annotations
 
 import numpy as np

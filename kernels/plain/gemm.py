@@ -1,4 +1,5 @@
 """The matrix product, the one large product of the framework (linear layers use it; convolutions have their own)."""
+
 from __future__ import annotations
 
 

@@ -2,6 +2,7 @@
 
 Chellapilla, Puri & Simard 2006, "High Performance Convolutional Neural Networks for Document Processing", section 3.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -31,7 +32,8 @@ def col2im(columns, input_shape, kernel_size, stride, padding, dilation):
     """The transpose of :func:`im2col`: every pixel sums the column entries that were copies of it."""
     n, c, *size = input_shape
     oh, ow = output_size(size, kernel_size, stride, padding, dilation)
-    columns = columns.reshape(n, oh, ow, kernel_size[0] * kernel_size[1], c).transpose(3, 0, 4, 1, 2)  # (KH*KW, N, C, OH, OW)
+    taps = kernel_size[0] * kernel_size[1]
+    columns = columns.reshape(n, oh, ow, taps, c).transpose(3, 0, 4, 1, 2)  # (KH*KW, N, C, OH, OW)
     x = pad(np.zeros(input_shape, columns.dtype), padding)
     for offset, copied in zip(offsets(kernel_size), columns):
         x[seen_through(offset, stride, dilation, (oh, ow))] += copied

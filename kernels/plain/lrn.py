@@ -5,6 +5,7 @@
 The window of ``size`` channels reaches from c - size//2 to c + (size-1)//2, cut off at both ends (PyTorch's window; the
 paper's where the size is odd). ``alpha`` multiplies the sum here: whoever wants the average passes alpha / size.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,7 +16,8 @@ def _window_sum(v, before, after):
     total = np.zeros_like(v)
     channels = v.shape[1]
     for shift in range(-before, after + 1):
-        to, source = slice(max(0, -shift), max(0, channels - max(0, shift))), slice(max(0, shift), max(0, channels + min(0, shift)))
+        to = slice(max(0, -shift), max(0, channels - max(0, shift)))
+        source = slice(max(0, shift), max(0, channels + min(0, shift)))
         total[:, to] += v[:, source]
     return total
 
@@ -27,7 +29,7 @@ def local_response_norm(x, size, alpha, beta, k):
 
 
 def local_response_norm_backward(grad, x, size, alpha, beta, k):
-    """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1) for every j whose window holds c.
+    """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1) for j whose windows hold c.
 
     Those j reach from c - (size-1)//2 to c + size//2: the window the other way round.
     """

@@ -1,4 +1,5 @@
 """Max, average and adaptive average pooling, and their gradients. Shapes: x (N, C, H, W), y (N, C, OH, OW)."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -44,7 +45,8 @@ def _window_areas(input_size, kernel_size, stride, padding, output_size, count_i
     """(OH, OW): by what each window's sum is divided: its pixels inside the image, or inside image and padding."""
     top, bottom, left, right = padding
     heights, widths = (
-        np.minimum(start + k, size + (after if count_include_pad else 0)) - np.maximum(start, -before if count_include_pad else 0)
+        np.minimum(start + k, size + (after if count_include_pad else 0))
+        - np.maximum(start, -before if count_include_pad else 0)
         for start, k, size, before, after in (
             (np.arange(output_size[0]) * stride[0] - top, kernel_size[0], input_size[0], top, bottom),
             (np.arange(output_size[1]) * stride[1] - left, kernel_size[1], input_size[1], left, right),
@@ -60,7 +62,9 @@ def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad):
     """
     areas = _window_areas(x.shape[2:], kernel_size, stride, padding, output_size, count_include_pad)
     x = pad(x, padding_to_cover(x.shape[2:], kernel_size, stride, padding, (1, 1), output_size))
-    total = sum(x[seen_through(offset, stride, (1, 1), output_size)].astype(np.float64) for offset in offsets(kernel_size))
+    total = sum(
+        x[seen_through(offset, stride, (1, 1), output_size)].astype(np.float64) for offset in offsets(kernel_size)
+    )
     return (total / areas).astype(x.dtype)
 
 

@@ -2,6 +2,7 @@
 
 The backward functions take the *output* y: for these functions it says all that the input says, and it is kept anyway.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The optimisers' steps. Parameters and their running averages change in place."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -19,10 +20,10 @@ def sgd_update(param, grad, velocity, lr, momentum, weight_decay, nesterov):
 
 
 def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, step, decoupled):
-    """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m' / (sqrt(v') + eps)  (Kingma & Ba 2015, algorithm 1).
+    """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m'/(sqrt(v') + eps)  (Kingma & Ba 2015, algorithm 1).
 
-    m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is added to
-    the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2).
+    m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is
+    added to the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2).
     """
     number = param.dtype.type
     if decoupled:

@@ -3,6 +3,7 @@
 Output pixel (oh, ow) sees, through kernel offset (kh, kw), the padded pixel (oh*sh + kh*dh, ow*sw + kw*dw). For one
 offset that is a strided slice of the padded image, as large as the output.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -36,7 +37,9 @@ def seen_through(offset: tuple, stride: tuple, dilation: tuple, output_size: tup
     return (slice(None), slice(None), rows, columns)
 
 
-def padding_to_cover(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple, output_size: tuple):
+def padding_to_cover(
+    size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple, output_size: tuple
+):
     """``padding``, with as much added at the bottom and right as the last windows reach (``ceil_mode``)."""
     reach = [(o - 1) * s + d * (k - 1) + 1 for o, s, d, k in zip(output_size, stride, dilation, kernel_size)]
     top, bottom, left, right = padding

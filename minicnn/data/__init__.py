@@ -1,4 +1,5 @@
 """Data sets, transforms and the loader."""
+
 from __future__ import annotations
 
 from . import transforms

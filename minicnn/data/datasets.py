@@ -1,4 +1,5 @@
 """Data sets: images and labels by index."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """The loader: shuffled batches, prepared ahead by threads while the model computes."""
+
 from __future__ import annotations
 
 import inspect
@@ -16,8 +17,8 @@ from .transforms import Transform
 class Loader:
     """Iterate over (images (N, C, H, W) float32, labels (N,) int64), one epoch at a time.
 
-    The order is a function of (seed, epoch), each image's augmentation of (seed, epoch, index): results do not depend on
-    ``workers``. Worker threads run NumPy only and never launch a kernel.
+    The order is a function of (seed, epoch), each image's augmentation of (seed, epoch, index): results do not depend
+    on ``workers``. Worker threads run NumPy only and never launch a kernel.
 
     Parameters
     ----------

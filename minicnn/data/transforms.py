@@ -1,5 +1,6 @@
 """Transforms of one image (C, H, W). Each is called with the image and a generator that is a function of (seed, epoch,
 index): the same picture is augmented in the same way whoever loads it, in whatever order."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,5 @@
 """Architectures, one file per family; each reads like its paper's table."""
+
 from __future__ import annotations
 
 from . import cifar_resnet, lenet  # noqa: F401 - importing them registers their models

@@ -5,9 +5,10 @@ plain-110, ResNet-20 to ResNet-110.
                        layers         1 + 2n    2n        2n
                        filters        16        32        64
 
-A 3x3 convolution, three stages of n blocks (the first block of stages 2 and 3 halves the map), global average pooling, a
-linear layer. Batch-norm after every convolution; He initialisation; no dropout.
+A 3x3 convolution, three stages of n blocks (the first block of stages 2 and 3 halves the map), global average pooling,
+a linear layer. Batch-norm after every convolution; He initialisation; no dropout.
 """
+
 from __future__ import annotations
 
 from functools import partial
@@ -49,7 +50,7 @@ SHORTCUTS = {"A": ShortcutA, "B": shortcut_b}
 
 
 class Block(nn.Module):
-    """relu(F(x) + shortcut(x)), F two 3x3 convolutions; ``shortcut=None`` makes the plain network's block, relu(F(x))."""
+    """relu(F(x) + shortcut(x)), F two 3x3 convolutions; ``shortcut=None`` makes the plain network's relu(F(x))."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: str | None) -> None:
         super().__init__()

@@ -9,13 +9,14 @@
     F6      120          84                 84           10,164                 10,164
     output  84           10                 10           850                    850
 
-``variant="paper"`` (default): each C3 map sees only the S2 maps of table I; the averages of S2 and S4 are scaled and shifted
-by two learned numbers per map; the squashing function is 1.7159 tanh(2x/3) (appendix A). One difference: the output layer
-is linear for use with cross-entropy, where the paper has distances to hand-drawn 7x12 letters (RBF units).
+``variant="paper"`` (default): each C3 map sees only the S2 maps of table I; the averages of S2 and S4 are scaled and
+shifted by two learned numbers per map; the squashing function is 1.7159 tanh(2x/3) (appendix A). One difference: the
+output layer is linear for use with cross-entropy, where the paper has distances to hand-drawn 7x12 letters (RBF units).
 ``variant="modern"``: what textbooks call LeNet-5: C3 sees all maps, pooling has no parameters, tanh.
 
 A 28x28 image is padded to 32x32, as the paper does with MNIST.
 """
+
 from __future__ import annotations
 
 import numpy as np

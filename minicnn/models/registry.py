@@ -1,4 +1,5 @@
 """Models by name."""
+
 from __future__ import annotations
 
 import inspect
@@ -55,7 +56,8 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
     num_classes : int, optional
         Outputs; left out, those of the paper's data set: 1000 for ImageNet, 10 for CIFAR-10 and MNIST.
     variant : str, optional
-        Where the paper, the lecture or torchvision differ; the model's docstring lists its variants. Left out: the paper's.
+        Where the paper, the lecture or torchvision differ; the model's docstring lists its variants. Left out: the
+        paper's.
     weights : path, optional
         A file of weights to load (.safetensors, .npz).
     **options

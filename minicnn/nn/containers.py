@@ -1,4 +1,5 @@
 """Modules made of modules."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,8 @@ class Sequential(Module):
 
     def __init__(self, *modules) -> None:
         super().__init__()
-        named = modules[0] if len(modules) == 1 and isinstance(modules[0], dict) else {str(i): m for i, m in enumerate(modules)}
+        one_dict = len(modules) == 1 and isinstance(modules[0], dict)
+        named = modules[0] if one_dict else {str(i): m for i, m in enumerate(modules)}
         for name, module in named.items():
             self._modules[name] = _checked("Sequential", module)
 

@@ -1,4 +1,5 @@
 """The layers without weights: activations, pooling, reshaping, losses."""
+
 from __future__ import annotations
 
 from .. import functional as F
@@ -76,7 +77,8 @@ class _Pool2d(Module):
         checks.sides(name, padding, self.kernel_size, self.stride, (1, 1))  # complain early
 
     def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}" + (f", padding={self.padding}" if self.padding else "")
+        padding = f", padding={self.padding}" if self.padding else ""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}{padding}"
 
 
 class MaxPool2d(_Pool2d):
@@ -93,7 +95,9 @@ class MaxPool2d(_Pool2d):
 class AvgPool2d(_Pool2d):
     """The mean of each window; see :func:`minicnn.functional.avg_pool2d`."""
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True) -> None:
+    def __init__(
+        self, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True
+    ) -> None:
         super().__init__(kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 

@@ -4,6 +4,7 @@ generator.
 fan_in is the number of inputs that one output sums over (C/groups * KH * KW for a convolution, I for a linear layer),
 fan_out the number of outputs that one input feeds.
 """
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """The layers that have weights or state: convolution, linear, normalisation, dropout."""
+
 from __future__ import annotations
 
 import math
@@ -130,7 +131,9 @@ class BatchNorm2d(Module):
 class LocalResponseNorm(Module):
     """AlexNet's normalisation across channels; see :func:`minicnn.functional.local_response_norm`."""
 
-    def __init__(self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, average: bool = True) -> None:
+    def __init__(
+        self, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, average: bool = True
+    ) -> None:
         super().__init__()
         _positive("LocalResponseNorm", size=size)
         self.size, self.alpha, self.beta, self.k, self.average = size, alpha, beta, k, average

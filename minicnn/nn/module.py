@@ -1,4 +1,5 @@
 """Module: a layer or a model, with its parameters, its buffers and the modules it is made of."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
@@ -129,7 +130,7 @@ class Module:
         self._forward_hooks[id(handle)] = hook
         return handle
 
-    # Looking inside ----------------------------------------------------------------------------------------------------
+    # Looking inside ---------------------------------------------------------------------------------------------------
     def children(self) -> Iterator[Module]:
         return iter([m for m in self._modules.values() if m is not None])
 
@@ -178,7 +179,7 @@ class Module:
         """How many numbers are learned."""
         return sum(p.size for p in self.parameters())
 
-    # Modes, dtypes, gradients -------------------------------------------------------------------------------------------
+    # Modes, dtypes, gradients -----------------------------------------------------------------------------------------
     def train(self, mode: bool = True) -> Module:
         """Training mode: batch-norm uses the batch's statistics, dropout drops."""
         for module in self.modules():
@@ -214,7 +215,7 @@ class Module:
         for parameter in self.parameters():
             parameter.grad = None
 
-    # Saving and loading --------------------------------------------------------------------------------------------------
+    # Saving and loading -----------------------------------------------------------------------------------------------
     def _state(self, path: str = "") -> Iterator[tuple[str, Tensor]]:
         """What is saved, in PyTorch's order: a module's parameters, its buffers, its children. A shared module is saved
         under each of its paths."""
@@ -268,7 +269,7 @@ class Module:
             own[key].data[...] = array
         return missing, unexpected
 
-    # Printing ---------------------------------------------------------------------------------------------------------------
+    # Printing ---------------------------------------------------------------------------------------------------------
     def extra_repr(self) -> str:
         """The layer's options, for printing."""
         return ""

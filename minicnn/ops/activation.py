@@ -1,4 +1,5 @@
 """Non-linearities. ReLU and its relatives keep only their output, which the next layer keeps anyway."""
+
 from __future__ import annotations
 
 import numpy as np

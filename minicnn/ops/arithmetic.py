@@ -1,4 +1,5 @@
 """Element-wise arithmetic. Shapes broadcast as in NumPy; the engine sums a gradient over broadcast axes."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Batch normalisation."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -39,8 +40,9 @@ class BatchNorm(Function):
 
 
 def batch_norm(
-    x, running_mean, running_var, weight=None, bias=None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5
-) -> Tensor:
+    x, running_mean, running_var, weight=None, bias=None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
 
     Parameters
@@ -70,7 +72,9 @@ def batch_norm(
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, value in given.items():
         if value is not None and as_array(value).shape != (c,):
-            raise ShapeError(f"batch_norm: {name} has shape {as_array(value).shape}, but the input {x.shape} has {c} channels")
+            raise ShapeError(
+                f"batch_norm: {name} has shape {as_array(value).shape}, but the input {x.shape} has {c} channels"
+            )
     if training and x.size // max(c, 1) < 2:
         raise ShapeError(
             f"batch_norm: in training each channel needs at least two values, and an input of shape {x.shape} has "

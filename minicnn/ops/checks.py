@@ -1,4 +1,5 @@
 """Bring options into normal form, and say clearly what is wrong with them."""
+
 from __future__ import annotations
 
 import functools
@@ -88,8 +89,8 @@ def sides(op: str, padding, kernel_size: tuple, stride: tuple, dilation: tuple) 
     good = isinstance(values, (tuple, list)) and len(values) == 4
     if not good or any(not isinstance(v, (int, np.integer)) or v < 0 for v in values):
         raise ArgumentError(
-            f"{op}: padding must be a whole number >= 0, (rows, columns), (top, bottom, left, right), 'same' or 'valid'; "
-            f"got {padding!r}"
+            f"{op}: padding must be a whole number >= 0, (rows, columns), (top, bottom, left, right), 'same' or "
+            f"'valid'; got {padding!r}"
         )
     return tuple(int(v) for v in values)
 
@@ -108,8 +109,8 @@ def output_size(op: str, x: Tensor, kernel_size, stride, padding, dilation, ceil
         if room < 0:
             dilated = f" (spread to {span} by dilation {d})" if d > 1 else ""
             raise ShapeError(
-                f"{op}: a kernel {k} {axis}{dilated} does not fit an image {size} {axis} with padding {before} + {after}; "
-                f"the image must be at least {span - before - after} {axis}: input shape {x.shape}"
+                f"{op}: a kernel {k} {axis}{dilated} does not fit an image {size} {axis} with padding {before} + "
+                f"{after}; the image must be at least {span - before - after} {axis}: input shape {x.shape}"
             )
         n = (-(-room // s) if ceil_mode else room // s) + 1
         if ceil_mode and (n - 1) * s >= size + before:

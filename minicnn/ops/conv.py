@@ -1,4 +1,5 @@
 """2-d convolution. The arithmetic stands in ``kernels/plain/conv.py``; here is what autograd needs to know about it."""
+
 from __future__ import annotations
 
 from .. import kernels
@@ -71,7 +72,8 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
     groups = checks.whole("conv2d", "groups", groups)
     if x.shape[1] % groups or weight.shape[0] % groups:
         raise ShapeError(
-            f"conv2d: groups={groups} must divide the {x.shape[1]} input channels and the {weight.shape[0]} output channels"
+            f"conv2d: groups={groups} must divide the {x.shape[1]} input channels and the {weight.shape[0]} "
+            f"output channels"
         )
     takes = weight.shape[1] * groups
     if x.shape[1] != takes:

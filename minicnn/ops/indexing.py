@@ -1,4 +1,5 @@
 """x[...]: basic indexing (slices, integers) and advanced indexing (integer and boolean arrays)."""
+
 from __future__ import annotations
 
 import numpy as np

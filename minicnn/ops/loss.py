@@ -1,4 +1,5 @@
 """Losses: cross-entropy on logits, mean squared error."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -51,7 +52,7 @@ class MSELoss(Function):
 
 
 def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
-    """The loss of classification: how surprised the softmax of ``logits`` is by the ``labels``, averaged over the batch.
+    """The loss of classification: how surprised the softmax of ``logits`` is by the ``labels``, the batch's average.
 
     Each row's own maximum is subtracted first, so logits of any size are safe.
 
@@ -90,7 +91,8 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise LabelError(
-            f"cross_entropy: label {labels[wrong[0]]} of sample {wrong[0]} is no class; {classes} logits allow 0 to {classes - 1}"
+            f"cross_entropy: label {labels[wrong[0]]} of sample {wrong[0]} is no class; {classes} logits allow "
+            f"0 to {classes - 1}"
         )
     smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing, high=1, what="a share")
     return apply_op("cross_entropy", logits, labels.astype(np.int64), label_smoothing=smoothing)

@@ -1,4 +1,5 @@
 """Local response normalisation, AlexNet's brightness control between neighbouring channels."""
+
 from __future__ import annotations
 
 from .. import kernels
@@ -39,8 +40,8 @@ def local_response_norm(
         Channels in a window: from c - size//2 to c + (size-1)//2.
     alpha, beta, k : float
     average : bool
-        True: ``alpha`` multiplies the *mean* of the squares over ``size`` (PyTorch, ONNX). False: their *sum*, the paper's
-        formula; AlexNet is ``size=5, alpha=1e-4, beta=0.75, k=2, average=False``.
+        True: ``alpha`` multiplies the *mean* of the squares over ``size`` (PyTorch, ONNX). False: their *sum*, the
+        paper's formula; AlexNet is ``size=5, alpha=1e-4, beta=0.75, k=2, average=False``.
     """
     x = as_tensor(x)
     checks.images("local_response_norm", x)

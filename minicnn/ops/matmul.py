@@ -1,4 +1,5 @@
 """Matrix product and the linear layer. Both end in ``kernels.matmul``, the framework's one large product."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Gives Tensor its operators and methods. Importing this module is what makes ``a + b`` work."""
+
 from __future__ import annotations
 
 import operator

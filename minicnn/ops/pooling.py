@@ -1,4 +1,5 @@
 """Max, average and adaptive average pooling."""
+
 from __future__ import annotations
 
 from .. import kernels
@@ -108,11 +109,13 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bo
     return apply_op("max_pool2d", x, **options, ceil_mode=bool(ceil_mode))
 
 
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True) -> Tensor:
+def avg_pool2d(
+    x, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Tensor:
     """The mean of each window, channel by channel.
 
-    ``count_include_pad`` counts the padding as zeros; without it a window at the border is divided by the pixels it has.
-    Other parameters, results and errors as :func:`max_pool2d`.
+    ``count_include_pad`` counts the padding as zeros; without it a window at the border is divided by the pixels it
+    has. Other parameters, results and errors as :func:`max_pool2d`.
     """
     x = as_tensor(x)
     options = _window("avg_pool2d", x, kernel_size, stride, padding, 1)

@@ -1,5 +1,6 @@
 """Sums, means and extremes over axes. float32 sums accumulate in float64: along channels-last memory NumPy's float32
 sums lose digits (see the design: a variance was 8.7 % off)."""
+
 from __future__ import annotations
 
 import numpy as np

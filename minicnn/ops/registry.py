@@ -1,4 +1,5 @@
 """Which Function runs under which name, and how a student puts another in its place."""
+
 from __future__ import annotations
 
 import contextlib
@@ -43,9 +44,10 @@ def apply_op(name: str, *inputs, **options) -> Tensor:
 def replace(name: str, function: type[Function]) -> Iterator[None]:
     """Run every model on your own Function: ``with mc.replace("max_pool2d", MyMaxPool2d): model(x)``.
 
-    ``forward`` receives the arrays and, by keyword, the operation's options in normal form: ``kernel_size``, ``stride`` and
-    ``dilation`` as pairs, ``padding`` as (top, bottom, left, right). It may leave out options of no effect (``dilation`` when
-    it is (1, 1), ``padding`` when it is all zeros ...); if a model does use one that ``forward`` does not take, that is an error.
+    ``forward`` receives the arrays and, by keyword, the operation's options in normal form: ``kernel_size``, ``stride``
+    and ``dilation`` as pairs, ``padding`` as (top, bottom, left, right). It may leave out options of no effect
+    (``dilation`` when it is (1, 1), ``padding`` when it is all zeros ...); if a model does use one that ``forward``
+    does not take, that is an error.
 
     Parameters
     ----------
@@ -83,7 +85,8 @@ def _taking_only_what_it_knows(function: type[Function]) -> type[Function]:
                 value = options.pop(option)
                 if value != NEUTRAL.get(option, object()):
                     raise ArgumentError(
-                        f"{function.__name__}.forward takes no option {option!r}, but this call needs {option}={value!r}"
+                        f"{function.__name__}.forward takes no option {option!r}, but this call needs "
+                        f"{option}={value!r}"
                     )
             return function.apply(*inputs, **options)
 

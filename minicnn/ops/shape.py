@@ -1,4 +1,5 @@
 """Operations that move numbers without changing them: reshape, transpose, cat, stack, split, pad, shuffle, cast."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -135,7 +136,7 @@ def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def transpose(x, *axes) -> Tensor:
-    """``transpose(x)`` reverses the axes, ``transpose(x, 0, 2, 3, 1)`` orders all of them, ``transpose(x, 1, 2)`` swaps two."""
+    """``transpose(x)`` reverses the axes, ``transpose(x, 0, 2, 3, 1)`` orders all, ``transpose(x, 1, 2)`` swaps two."""
     x = as_tensor(x)
     axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
     if not axes:
@@ -219,7 +220,7 @@ def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
 
 
 def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
-    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; negative widths are refused."""
+    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; no negative widths."""
     x = as_tensor(x)
     pairs = isinstance(padding, (list, tuple)) and len(padding) % 2 == 0 and len(padding) <= 2 * x.ndim
     if not pairs or any(not isinstance(p, (int, np.integer)) or p < 0 for p in padding):

@@ -1,10 +1,11 @@
-"""Learning-rate schedules. Each is a formula: a factor of the step number, times the group's starting rate."""
+"""Learning-rate schedules. Each is a formula: the rate after t steps, from the group's starting rate."""
+
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, UnfinishedError
 from ..ops import checks
 from .optimizer import Optimizer
 
@@ -12,8 +13,8 @@ from .optimizer import Optimizer
 class LRScheduler:
     """Base: ``step()`` after each epoch (or batch, if the schedule counts those) sets every group's rate.
 
-    The rate is the starting rate times ``factor(t)``, t the number of steps so far: no rounding piles up, and a
-    resumed run needs only t.
+    The rate is ``rate(base, t)``, a function of the starting rate and of the number of steps so far: no rounding piles
+    up, and a resumed run needs only t.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -23,8 +24,8 @@ class LRScheduler:
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._set()
 
-    def factor(self, t: int) -> float:
-        raise NotImplementedError
+    def rate(self, base: float, t: int) -> float:
+        raise UnfinishedError(f"{type(self).__name__} needs a rate(self, base, t)")
 
     def step(self) -> None:
         self.t += 1
@@ -36,7 +37,7 @@ class LRScheduler:
 
     def _set(self) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_lrs):
-            group["lr"] = base * self.factor(self.t)
+            group["lr"] = self.rate(base, self.t)
 
 
 class MultiStepLR(LRScheduler):
@@ -50,22 +51,32 @@ class MultiStepLR(LRScheduler):
         self.milestones, self.gamma = sorted(milestones), checks.number("MultiStepLR", "gamma", gamma)
         super().__init__(optimizer)
 
-    def factor(self, t: int) -> float:
-        return self.gamma ** sum(t >= m for m in self.milestones)
+    def rate(self, base: float, t: int) -> float:
+        return base * self.gamma ** sum(t >= m for m in self.milestones)
 
 
 class CosineAnnealingLR(LRScheduler):
-    """From the starting rate to ``eta_min_ratio`` of it in ``T_max`` steps, along half a cosine (Loshchilov & Hutter 2017,
-    equation 5), after ``warmup`` steps that rise in a straight line from 1/(warmup+1) of it."""
+    """From the starting rate down to ``eta_min`` along half a cosine, then flat (Loshchilov & Hutter 2017, equation 5).
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min_ratio: float = 0.0, warmup: int = 0) -> None:  # noqa: N803
+    Parameters
+    ----------
+    optimizer : Optimizer
+    T_max : int
+        Steps in all, warm-up included.
+    eta_min : float
+        The last rate.
+    warmup : int
+        First so many steps rise in a straight line from 1 / (warmup + 1) of the starting rate to all of it.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, warmup: int = 0) -> None:
         if T_max < 1 or not 0 <= warmup < T_max:
             raise ArgumentError(f"CosineAnnealingLR: T_max must be >= 1 and warmup below it, got {T_max} and {warmup}")
-        self.T_max, self.eta_min_ratio, self.warmup = T_max, eta_min_ratio, warmup
+        self.T_max, self.eta_min, self.warmup = T_max, checks.number("CosineAnnealingLR", "eta_min", eta_min), warmup
         super().__init__(optimizer)
 
-    def factor(self, t: int) -> float:
+    def rate(self, base: float, t: int) -> float:
         if t < self.warmup:
-            return (t + 1) / (self.warmup + 1)
+            return base * (t + 1) / (self.warmup + 1)
         progress = min(1.0, (t - self.warmup) / (self.T_max - self.warmup))
-        return self.eta_min_ratio + (1 - self.eta_min_ratio) * (1 + math.cos(math.pi * progress)) / 2
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * progress)) / 2

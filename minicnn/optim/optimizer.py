@@ -1,11 +1,12 @@
 """What all optimisers share: parameter groups, clearing gradients, saving their state."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import ArgumentError, FileError, suggest
+from ..errors import ArgumentError, FileError, UnfinishedError, suggest
 from ..nn import Parameter
 from ..ops import checks
 from ..tensor import Tensor
@@ -93,12 +94,14 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for index, parameter, group in self.numbered():
-            if parameter.grad is not None:
-                self.update(parameter, self.state.setdefault(index, {}), group)
+        with np.errstate(all="ignore"):  # an exploding rate shows as inf and NaN, not as NumPy warnings
+            for index, parameter, group in self.numbered():
+                if parameter.grad is not None:
+                    self.update(parameter, self.state.setdefault(index, {}), group)
 
     def update(self, parameter: Parameter, state: dict, group: dict) -> None:
-        raise NotImplementedError
+        """Change one parameter in place; ``state`` is its own, to keep running averages in."""
+        raise UnfinishedError(f"{type(self).__name__} needs an update(self, parameter, state, group)")
 
     def state_dict(self) -> dict:
         """Running averages by parameter index, and the groups' options."""
@@ -114,7 +117,8 @@ class Optimizer:
         parameters = {index: parameter for index, parameter, _ in self.numbered()}
         for index, values in saved["state"].items():
             for name, value in values.items():
-                if index not in parameters or (isinstance(value, np.ndarray) and value.shape != parameters[index].shape):
+                is_array = isinstance(value, np.ndarray)
+                if index not in parameters or (is_array and value.shape != parameters[index].shape):
                     raise FileError(f"the saved optimiser's {name} of parameter {index} does not fit this model")
         self.state = {i: {k: np.copy(v, order="K") if isinstance(v, np.ndarray) else v for k, v in values.items()}
                       for i, values in saved["state"].items()}  # fmt: skip

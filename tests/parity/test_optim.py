@@ -82,7 +82,7 @@ def schedules(epochs: int):
             lambda o: theirs.CosineAnnealingLR(o, epochs),
         ),
         "cosine to a tenth": (
-            lambda o: optim.lr_scheduler.CosineAnnealingLR(o, epochs, eta_min_ratio=0.1),
+            lambda o: optim.lr_scheduler.CosineAnnealingLR(o, epochs, eta_min=0.02),
             lambda o: theirs.CosineAnnealingLR(o, epochs, eta_min=0.02),
         ),
     }
