@@ -14,16 +14,18 @@ copies, or replaces ``None``; see :mod:`.layout`.
 
 from __future__ import annotations
 
-from .layout import FLAT, IMAGE, UPDATED, VECTOR
+from .layout import FLAT, IMAGE, STATISTIC, UPDATED, VECTOR
 from .rooms import Kernel, current_room, get_num_threads, set_num_threads, use_room
+
+NORM = (STATISTIC, STATISTIC, VECTOR)  # mean, variance, weight
 
 #: name -> Kernel. The roles of the leading array arguments tell the layout adapter what it may transpose; options
 #: (kernel sizes, strides, rates) follow them in every room in the same order.
 KERNELS = {
     kernel.name: kernel
     for kernel in (
-        # name, file, roles of the array arguments, roles of the results
-        Kernel("conv2d", "conv", (IMAGE, IMAGE, VECTOR), (IMAGE,)),
+        # name, file, roles of the array arguments, roles of the results, number of the argument that may be None
+        Kernel("conv2d", "conv", (IMAGE, IMAGE, VECTOR), (IMAGE,), optional=2),
         Kernel("conv2d_input_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("conv2d_weight_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("im2col", "im2col", (IMAGE,), (VECTOR,)),
@@ -37,8 +39,8 @@ KERNELS = {
         Kernel("adaptive_avg_pool2d_backward", "pooling", (IMAGE,), (IMAGE,)),
         Kernel("channel_sum", "batch_norm", (IMAGE,), (VECTOR,)),
         Kernel("channel_stats", "batch_norm", (IMAGE,), (VECTOR, VECTOR)),
-        Kernel("batch_norm", "batch_norm", (IMAGE, VECTOR, VECTOR, VECTOR, VECTOR), (IMAGE,)),
-        Kernel("batch_norm_backward", "batch_norm", (IMAGE, IMAGE, VECTOR, VECTOR, VECTOR), (IMAGE, VECTOR, VECTOR)),
+        Kernel("batch_norm", "batch_norm", (IMAGE, *NORM, VECTOR), (IMAGE,)),
+        Kernel("batch_norm_backward", "batch_norm", (IMAGE, IMAGE, *NORM), (IMAGE, VECTOR, VECTOR)),
         Kernel("local_response_norm", "lrn", (IMAGE,), (IMAGE,)),
         Kernel("local_response_norm_backward", "lrn", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("relu", "relu", (FLAT,), (FLAT,)),
@@ -50,7 +52,7 @@ KERNELS = {
         Kernel("softmax_cross_entropy", "cross_entropy", (VECTOR, VECTOR), (VECTOR, VECTOR)),
         Kernel("softmax_cross_entropy_backward", "cross_entropy", (VECTOR, VECTOR, VECTOR), (VECTOR,)),
         Kernel("dropout", "dropout", (FLAT,), (FLAT,)),
-        Kernel("sgd_update", "update", (UPDATED, FLAT, UPDATED), ()),
+        Kernel("sgd_update", "update", (UPDATED, FLAT, UPDATED), (), optional=2),
         Kernel("adam_update", "update", (UPDATED, FLAT, UPDATED, UPDATED), ()),
     )
 }

@@ -14,6 +14,7 @@ import numpy as np
 
 IMAGE = "image"  # 4-d: (N, C, H, W) -> C-contiguous (N, H, W, C)
 VECTOR = "vector"  # anything else: made C-contiguous, axes as they are
+STATISTIC = "statistic"  # VECTOR, but it may be float64 beside float32 images
 FLAT = "flat"  # element-wise: one dimension, in channels-last order if 4-d
 UPDATED = "updated"  # FLAT, and changed in place
 
@@ -21,7 +22,7 @@ UPDATED = "updated"  # FLAT, and changed in place
 def channels_last(x: np.ndarray) -> np.ndarray:
     """The same numbers and the same logical (N, C, H, W) shape, with channels side by side in memory."""
     if x.ndim != 4:
-        return np.ascontiguousarray(x)
+        return np.asarray(x, order="C")
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import warnings
 
 import numpy as np
 
-from .layout import VECTOR, run_in_room
+from .layout import FLAT, IMAGE, STATISTIC, UPDATED, run_in_room
 
 ROOMS = ("plain", "cpu")
 _chosen: str | None = None  # by use_room; None: MINICNN_ROOM, else the fastest that is installed
@@ -45,6 +44,8 @@ class use_room:  # noqa: N801 - reads as a verb, like mc.no_grad
 def _checked(room: str, source: str) -> str:
     if room not in ROOMS:
         raise ValueError(f"{source}: there is no room {room!r}; the rooms are {', '.join(map(repr, ROOMS))}")
+    if room == "cpu" and _why_no_numba():
+        raise ValueError(f"{source}: the cpu room needs Numba ({_numba_problem}); pip install --upgrade numba")
     return room
 
 
@@ -55,31 +56,43 @@ def current_room() -> str:
     wanted = os.environ.get("MINICNN_ROOM")
     if wanted:
         return _checked(wanted, "MINICNN_ROOM")
-    return "cpu" if _numba_installed() else "plain"
+    return "cpu" if numba_works() else "plain"
 
 
-_numba_here: bool | None = None
+_numba_problem: str | None = None  # why Numba cannot be used; "" if it can; None: not tried yet
 
 
-def _numba_installed() -> bool:
-    global _numba_here
-    if _numba_here is None:
-        _numba_here = importlib.util.find_spec("numba") is not None
-        if not _numba_here:
-            warnings.warn(
-                "Numba is not installed, so kernels run in the plain NumPy room: correct, but slow. "
-                "`pip install numba` makes them fast.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-    return _numba_here
+def _why_no_numba() -> str:
+    """Import Numba, once. It may be missing, or refuse the NumPy it finds."""
+    global _numba_problem
+    if _numba_problem is None:
+        try:
+            importlib.import_module("numba")
+            _numba_problem = ""
+        except ImportError as error:
+            _numba_problem = str(error)
+    return _numba_problem
+
+
+def numba_works() -> bool:
+    """Whether the cpu room can be entered; the first time that it cannot, one warning says why and what to do."""
+    first = _numba_problem is None
+    why = _why_no_numba()
+    if why and first:
+        warnings.warn(
+            f"Numba cannot be used ({why}), so kernels run in the plain NumPy room: correct, but slow. "
+            "`pip install --upgrade numba` makes them fast.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return not why
 
 
 def set_num_threads(n: int) -> None:
     """Use ``n`` threads in the cpu room. Results do not depend on ``n``: work is cut by shapes, not by threads."""
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number >= 1, got {n!r}")
-    if _numba_installed():
+    if numba_works():
         from . import cpu
 
         cpu.apply_num_threads(int(n))
@@ -87,7 +100,7 @@ def set_num_threads(n: int) -> None:
 
 def get_num_threads() -> int:
     """How many threads the cpu room uses."""
-    if not _numba_installed():
+    if not numba_works():
         return 1
     from . import cpu
 
@@ -97,8 +110,10 @@ def get_num_threads() -> int:
 class Kernel:
     """One entry of ``KERNELS``: callable on logical arrays, forwards to the current room's function of that name."""
 
-    def __init__(self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...]) -> None:
-        self.name, self.file, self.roles, self.results = name, file, roles, results
+    def __init__(
+        self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...], optional: int | None = None
+    ) -> None:
+        self.name, self.file, self.roles, self.results, self.optional = name, file, roles, results, optional
         self._functions: dict[str, object] = {}
 
     def __repr__(self) -> str:
@@ -124,13 +139,23 @@ class Kernel:
             return run_in_room(function, arrays, options, keywords, self.roles, self.results)
 
     def _check(self, arrays: tuple) -> None:
-        """Images, and what is computed element by element with them, in one dtype; statistics may differ (float64)."""
-        for a in arrays:
-            if a is not None and not isinstance(a, np.ndarray):
-                raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__}")
-        dtype = arrays[0].dtype
+        """Compiled code does not look before it reads, so what any room would get wrong stops here.
+
+        All floating arrays have one dtype, but for statistics; what is computed element by element has one shape.
+        What more a kernel asks of its shapes is said in its own file.
+        """
+        for i, a in enumerate(arrays):
+            if not isinstance(a, np.ndarray) and (a is not None or i != self.optional):
+                raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__} as argument {i + 1}")
+        dtype, shape = arrays[0].dtype, arrays[0].shape
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")
         for a, role in zip(arrays, self.roles):
-            if role != VECTOR and a is not None and a.dtype.kind == "f" and a.dtype != dtype:
+            if a is None:
+                continue
+            if role != STATISTIC and a.dtype.kind == "f" and a.dtype != dtype:
                 raise TypeError(f"{self.name} was given {dtype} and {a.dtype}; convert one of them")
+            if role == IMAGE and a.ndim != 4:
+                raise ValueError(f"{self.name} takes images (N, C, H, W), got shape {a.shape}")
+            if role in (FLAT, UPDATED) and a.shape != shape:
+                raise ValueError(f"{self.name} goes element by element, but the shapes are {shape} and {a.shape}")

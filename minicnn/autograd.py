@@ -31,11 +31,11 @@ class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
     """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward."""
 
     def __enter__(self) -> None:
-        self._before = (*getattr(self, "_before", ()), grad_enabled())  # a stack: one object may be entered twice
+        _state.outer = (*getattr(_state, "outer", ()), grad_enabled())  # per thread: a decorator's object is shared
         _state.enabled = False
 
     def __exit__(self, *exc_info: object) -> None:
-        *self._before, _state.enabled = self._before
+        *_state.outer, _state.enabled = _state.outer
 
 
 class Context:
@@ -191,13 +191,15 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
                 f"or call the first backward with retain_graph=True"
             )
         if node.retained_by is not None:
-            node.retained_by.grad = grad.copy() if node.retained_by.grad is None else node.retained_by.grad + grad
-        for tensor, part in zip(node.inputs, _input_gradients(node, grad)):
+            kept = node.retained_by
+            kept.grad = grad.copy(order="K") if kept.grad is None else kept.grad + grad
+        parts = _input_gradients(node, grad)
+        for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue
             if tensor.node is None:
                 inputs = (t.data for t in node.inputs if t is not None)
-                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *inputs))
+                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *inputs, *parts[:i]))
             elif tensor.node not in pending:
                 pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
                 heapq.heappush(queue, (-tensor.node.order, tensor.node))

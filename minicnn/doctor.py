@@ -1,9 +1,8 @@
-"""``minicnn doctor``: is this installation well, and what would mend it? ``minicnn warmup``: compile now, not later."""
+"""``minicnn doctor``: is this installation well, and what would mend it?"""
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import platform
 import shutil
 import sys
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import kernels
-from .kernels import samples
+from .kernels import rooms, samples
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,14 @@ def _version(package: str) -> str | None:
 
 
 def _room_findings() -> list[Finding]:
-    if importlib.util.find_spec("numba") is None:
-        return [Finding("room", "plain: Numba is missing", "pip install numba (kernels are slow without it)")]
+    if not rooms.numba_works():
+        return [
+            Finding(
+                "room",
+                "plain: Numba is missing or does not work",
+                "pip install --upgrade numba (kernels are slow without it)",
+            )
+        ]
     import numba
 
     from .kernels.cpu import jit
@@ -64,7 +69,7 @@ def _room_findings() -> list[Finding]:
 
 def _kernels_agree() -> Finding:
     """Run every kernel in both rooms on the sample arguments."""
-    if importlib.util.find_spec("numba") is None:
+    if not rooms.numba_works():
         return Finding("kernels", f"{len(kernels.KERNELS)} in the plain room")
     wrong = []
     for name, arguments in samples.samples():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .ops.activation import leaky_relu, log_softmax, relu, relu6, sigmoid, softmax, tanh
+from .ops.arithmetic import maximum, minimum
 from .ops.batch_norm import batch_norm
 from .ops.conv import conv2d
 from .ops.dropout import dropout
@@ -14,6 +15,6 @@ from .ops.shape import cat, channel_shuffle, flatten, pad, split, stack
 
 __all__ = [
     "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "cat", "channel_shuffle", "conv2d", "cross_entropy", "dropout",
-    "flatten", "leaky_relu", "linear", "local_response_norm", "log_softmax", "matmul", "max_pool2d", "mse_loss", "pad",
+    "flatten", "leaky_relu", "linear", "local_response_norm", "log_softmax", "matmul", "maximum", "minimum", "max_pool2d", "mse_loss", "pad",
     "relu", "relu6", "sigmoid", "softmax", "split", "stack", "tanh",
 ]  # fmt: skip

@@ -8,9 +8,12 @@ import numpy as np
 
 from .autograd import no_grad
 from .errors import ArgumentError, MinicnnError, ShapeError
-from .nn import Conv2d, Linear, Module
+from .nn import Dropout, Identity, LeakyReLU, Module, ReLU, ReLU6, Sigmoid, Tanh
+from .nn.module import evaluating
 from .ops import checks
 from .tensor import Tensor
+
+WITHOUT_ROW = (Dropout, Identity, LeakyReLU, ReLU, ReLU6, Sigmoid, Tanh)
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,6 @@ class Summary:
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
-def _macs(layer: Module, output_shape: tuple) -> int:
-    """Output elements times what each of them sums over; biases, norms and activations are not counted."""
-    if isinstance(layer, Conv2d):
-        return int(np.prod(output_shape)) * int(np.prod(layer.weight.shape[1:]))
-    if isinstance(layer, Linear):
-        return int(np.prod(output_shape)) * layer.in_features
-    return 0
-
-
 def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), show: bool = True) -> Summary:
     """Run one blank image through the model and table every layer that computes something.
 
@@ -105,32 +99,30 @@ def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), sho
             counted.update(map(id, own))
             shape = output.shape[1:]
             memory = 4 * int(np.prod(shape))
-            rows.append(Row(name, type(layer).__name__, shape, sum(p.size for p in own), _macs(layer, shape), memory))
+            rows.append(Row(name, type(layer).__name__, shape, sum(p.size for p in own), layer.macs(shape), memory))
 
         return hook
 
-    leaves = [(name, m) for name, m in model.named_modules() if not any(True for _ in m.children()) and _computes(m)]
-    handles = [m.register_forward_hook(note(name or type(model).__name__)) for name, m in leaves]
+    layers = [(name, m) for name, m in model.named_modules() if _has_a_row(m)]
+    handles = [m.register_forward_hook(note(name or type(model).__name__)) for name, m in layers]
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    training = [(m, m.training) for m in model.modules()]
     try:
-        with no_grad():
-            model.eval()(Tensor(np.zeros((1, *input_size), dtype)))
+        with no_grad(), evaluating(model):
+            model(Tensor(np.zeros((1, *input_size), dtype)))
     except MinicnnError as error:
         error.args = (f"{error.args[0]} (summary with input_size={tuple(input_size)})",)
         raise
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in training:
-            object.__setattr__(module, "training", mode)
     result = Summary(tuple(rows))
     if show:
         print(result)
     return result
 
 
-def _computes(layer: Module) -> bool:
-    from .nn import Dropout, Identity
-
-    return not isinstance(layer, (Dropout, Identity))
+def _has_a_row(layer: Module) -> bool:
+    """Layers with parameters of their own, and those made of no others; not activations (the lecture counts them with
+    their convolution, whether they are modules or calls), nor dropout, which computes nothing here."""
+    own = any(p is not None for p in layer._parameters.values())
+    return own or not (any(True for _ in layer.children()) or isinstance(layer, WITHOUT_ROW))

@@ -21,6 +21,7 @@ from .errors import ArgumentError, DataError, DivergedError
 from .files import replacing, writing
 from .kernels.announce import announced_by
 from .nn import Module
+from .nn.module import evaluating
 from .ops import checks
 from .optim import Optimizer
 from .optim.lr_scheduler import LRScheduler
@@ -192,14 +193,11 @@ class Trainer:
 @no_grad()
 def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) -> Average:
     """Mean loss and accuracy of a model on a loader; the model's mode is restored afterwards."""
-    was_training, average = model.training, Average()
-    model.eval()
-    try:
+    average = Average()
+    with evaluating(model):
         for images, labels in loader:
             logits = model(Tensor(images))
             average.add(loss(logits, labels).item(), logits.data, labels)
-    finally:
-        model.train(was_training)
     if not average.images:
         raise DataError("evaluate: the loader gave no batch, so there is no mean; a generator can be used once only")
     return average

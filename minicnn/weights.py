@@ -63,11 +63,19 @@ def save(obj: Module | dict, path: str | os.PathLike, metadata: dict[str, str] |
     metadata = {str(k): str(v) for k, v in (metadata or {}).items()}
     with replacing(path) as temporary:
         if suffix == ".npz":
-            np.savez(temporary, **arrays)
+            _write_npz(temporary, arrays)
         else:
             from safetensors.numpy import save_file
 
             save_file(arrays, temporary, metadata=metadata)
+
+
+def _write_npz(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """np.savez takes names as keywords, and so cannot save an array called "file"."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _array(path: pathlib.Path, name: str, value) -> np.ndarray:

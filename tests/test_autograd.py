@@ -11,6 +11,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import functional as F
+from minicnn.autograd import grad_enabled
 
 
 def leaf(values, dtype="float64"):
@@ -273,3 +274,48 @@ def test_inputs_are_never_modified(rng):
     (F.log_softmax(y.flatten(1)) ** 2).sum().backward()
     for a, b in zip((x, w, v), before):
         np.testing.assert_array_equal(a, b)
+
+
+def test_no_grad_as_a_decorator_in_two_threads():
+    """The decorator's one object serves both threads; neither may leave the other's gradients switched off."""
+    inside, first_entered, second_done = threading.Event(), threading.Event(), threading.Event()
+
+    @mc.no_grad()
+    def first():
+        first_entered.set()
+        assert second_done.wait(5)
+
+    @mc.no_grad()
+    def second():
+        assert first_entered.wait(5)
+
+    def run_second():
+        second()
+        assert grad_enabled()
+        second_done.set()
+        inside.set()
+
+    thread = threading.Thread(target=run_second)
+    thread.start()
+    first()
+    thread.join()
+    assert inside.is_set() and grad_enabled()
+
+
+def test_two_leaves_never_share_one_gradient_array():
+    """A backward that returns one array for both inputs: changing a.grad must not change b.grad."""
+
+    class TwiceTheSum(mc.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return 2 * (a + b)
+
+        @staticmethod
+        def backward(ctx, grad):
+            d = 2 * grad
+            return d, d
+
+    a, b = leaf([1.0]), leaf([1.0])
+    TwiceTheSum.apply(a, b).backward()
+    a.grad[:] = 9
+    assert b.grad[0] == 2

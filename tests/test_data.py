@@ -82,3 +82,17 @@ def test_pad_crop_shifts_and_fills_with_zeros():
     crops = [transforms.PadCrop(1)(image, np.random.default_rng(i)) for i in range(50)]
     assert all(c.shape == (1, 4, 4) for c in crops)
     assert {int(c.sum()) for c in crops} == {16, 12, 9}  # not shifted, along one axis, along both
+
+
+def test_streams_of_random_numbers_do_not_coincide():
+    """NumPy's (seed, epoch) and (seed, epoch, 0) are one stream: order, augmentation and initial weights must not share it."""
+    loader = data.Loader(data.digits("val"), 32, shuffle=True, seed=3)
+    order = loader.order(0)
+    for same in ((3,), (3, 0), (3, 0, 0)):
+        assert not np.array_equal(order, np.random.default_rng(same).permutation(len(order)))
+    drawn = []
+    loader = data.Loader(
+        data.digits("val"), 4, seed=3, transform=lambda image, rng: (drawn.append(rng.random()), image)[1]
+    )
+    next(iter(loader))
+    assert len(set(drawn)) == 4 and np.random.default_rng((3, 0)).random() not in drawn

@@ -16,7 +16,7 @@ def test_weights_round_trip_bit_for_bit(tmp_path, suffix):
     """Every dtype and shape, also 0-d and channels-last memory, comes back as the same logical array."""
     arrays = {
         "a": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32).transpose(0, 3, 1, 2),
-        "b": np.array(7), "c": np.arange(3.0), "d": np.array([True, False]), "empty": np.zeros((0, 3), np.float32),
+        "b": np.array(7), "c": np.arange(3.0), "d": np.array([True, False]), "file": np.ones(2), "empty": np.zeros((0, 3), np.float32),
     }  # fmt: skip
     mc.save({**arrays, "t": mc.tensor([1.0])}, tmp_path / f"w{suffix}")
     loaded = mc.load(tmp_path / f"w{suffix}")
@@ -57,6 +57,23 @@ def test_summary_of_lenet_counts_what_the_paper_counts(capsys):
     assert rows["f6"].params == 121 * 84 and rows["f6"].macs == 120 * 84 and rows["f6"].memory == 84 * 4
     assert table.total_params == 61706
     assert "61,706" in capsys.readouterr().out
+
+
+def test_summary_counts_a_models_own_parameters_and_the_sparse_layer():
+    """LeNet-5 of the paper: 60,000 + output, and C3's 60 pairs of maps; parameters beside submodules are not forgotten."""
+    table = mc.summary(models.get_model("lenet5"), (1, 32, 32), show=False)
+    rows = {r.name: r for r in table.rows}
+    assert table.total_params == 60_000 + 850 and rows["c3"].macs == 60 * 25 * 100 and rows["c3"].params == 1516
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.scale = nn.Conv2d(1, 2, 1), nn.Parameter(np.ones((1, 2, 1, 1), np.float32))
+
+        def forward(self, x):
+            return self.conv(x) * self.scale
+
+    assert mc.summary(Scaled(), (1, 4, 4), show=False).total_params == 6
 
 
 def test_summary_leaves_the_model_as_it_was():

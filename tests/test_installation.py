@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import os
 import pathlib
@@ -52,7 +53,31 @@ def test_public_names_exist():
     )
 
 
-def test_imports_run_one_way():
+LAYERS = ("kernels", "ops", "nn", "models", "training", "cli")
+
+
+def imported_layers(path: pathlib.Path) -> set[str]:
+    """Which of LAYERS a file imports when it is itself imported (imports inside functions do not count)."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            names |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {part for alias in node.names for part in alias.name.split(".")}
+    return names & set(LAYERS)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_what_lies_below(layer):
+    """kernels <- ops <- nn <- models <- training <- cli, never the other way."""
+    folder = ROOT / "kernels" if layer == "kernels" else ROOT / "minicnn" / layer
+    files = list(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files
+    above = set(LAYERS[LAYERS.index(layer) + 1 :])
+    assert not {(str(f), found) for f in files for found in imported_layers(f) & above}
+
+
+def test_kernels_stand_alone():
     """kernels imports nothing of minicnn and only relatively: it works as a package of its own."""
     out = python(
         """
@@ -66,10 +91,8 @@ def test_imports_run_one_way():
 
 
 WITHOUT_NUMBA = """
-    import importlib.util, sys
-    real = importlib.util.find_spec
-    importlib.util.find_spec = lambda name, *a: None if name == "numba" else real(name, *a)
-    sys.modules["numba"] = None
+    import sys
+    sys.modules["numba"] = None  # importing it raises ImportError, as a missing or a broken installation does
 """
 
 
@@ -88,10 +111,24 @@ def test_without_numba_the_plain_room_serves_with_one_notice():
         w = mc.tensor(np.ones((4, 3, 3, 3)), requires_grad=True)
         F.max_pool2d(F.relu(F.conv2d(x, w)), 2).sum().backward()
         mc.set_num_threads(1)
-        print(mc.kernels.current_room(), len(seen), "pip install numba" in str(seen[0].message), w.grad.sum() > 0)
+        print(mc.kernels.current_room(), len(seen), "pip install --upgrade numba" in str(seen[0].message), w.grad.sum() > 0)
         """
     )
     assert out.split() == ["plain", "1", "True", "True"]
+
+
+def test_asking_for_the_cpu_room_without_numba_is_one_clear_line():
+    out = python(
+        WITHOUT_NUMBA
+        + """
+    import minicnn as mc
+    try:
+        mc.use_room("cpu")
+    except mc.ArgumentError as error:
+        print(error)
+        """
+    )
+    assert "the cpu room needs Numba" in out and "pip install" in out
 
 
 def test_doctor_without_numba_names_the_remedy():
@@ -104,7 +141,7 @@ def test_doctor_without_numba_names_the_remedy():
     print("\\n".join(map(str, examine())))
         """
     )
-    assert "plain: Numba is missing  -> pip install numba" in out
+    assert "plain: Numba is missing or does not work  -> pip install --upgrade numba" in out
 
 
 def test_room_from_the_environment():

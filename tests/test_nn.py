@@ -191,3 +191,20 @@ def test_manual_seed_repeats_initial_weights():
     a = nn.Linear(3, 3).weight.data.copy()
     mc.manual_seed(5)
     np.testing.assert_array_equal(nn.Linear(3, 3).weight.data, a)
+
+
+def test_scalar_parameters_keep_their_shape_and_buffers_their_kind():
+    """A 0-d parameter stays 0-d (ascontiguousarray would add an axis); an array assigned to a buffer becomes a tensor."""
+    assert nn.Parameter(np.array(1.0)).shape == ()
+    layer = nn.BatchNorm2d(2)
+    layer.running_mean = np.ones(2, np.float32)
+    assert isinstance(layer.running_mean, mc.Tensor) and isinstance(layer.state_dict()["running_mean"], np.ndarray)
+
+
+def test_evaluating_gives_every_module_its_own_mode_back():
+    """Fine-tuning keeps some batch-norms in evaluation mode; looking at the validation set must not wake them."""
+    model = Tiny().train()
+    model.body[1].eval()
+    with nn.module.evaluating(model):
+        assert not any(m.training for m in model.modules())
+    assert model.training and not model.body[1].training

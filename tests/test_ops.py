@@ -39,11 +39,13 @@ CASES = {
     "log": (lambda x: x.log(), [positive]),
     "sqrt": (lambda x: x.sqrt(), [positive]),
     "abs": (lambda x: x.abs(), [x34]),
-    "maximum": (mc.ops.arithmetic.maximum, [x34, y34]),
+    "maximum": (F.maximum, [x34, y34]),
+    "minimum": (F.minimum, [x34, row]),
     "clip": (lambda x: x.clip(-0.7, 0.7), [x34]),
     "sum": (lambda x: x.sum((0, 2), keepdims=True), [image]),
     "mean": (lambda x: x.mean(axis=(1, -1)), [image]),
     "max": (lambda x: x.max(axis=1), [distinct(3, 4)]),
+    "min": (lambda x: x.min(axis=0), [distinct(3, 4)]),
     "reshape": (lambda x: x.reshape(4, -1), [x34]),
     "transpose": (lambda x: x.transpose(0, 2, 3, 1), [image]),
     "cat": (lambda a, b: mc.cat([a, b, a], axis=1), [x34, column]),
@@ -139,6 +141,38 @@ def test_indexing_equals_numpy_and_its_gradient_counts(index):
     np.testing.assert_array_equal(x.grad, counts)
 
 
+def test_reductions_of_integers_and_booleans():
+    """(predicted == labels).mean() is an accuracy and .sum() a count; bytes do not wrap round; min of bytes is no -max."""
+    right = mc.tensor(np.array([1, 2, 3])) == mc.tensor(np.array([1, 2, 0]))
+    assert right.sum().item() == 2 and right.mean().item() == pytest.approx(2 / 3) and right.mean().dtype == np.float32
+    bytes_ = mc.tensor(np.array([200, 200, 5], np.uint8))
+    assert bytes_.sum().item() == 405 and bytes_.min().item() == 5 and bytes_.max().item() == 200
+    assert right.min().item() is False
+
+
+def test_python_numbers_take_the_tensors_dtype():
+    """An index stays an index; a float beside integers gives float32; comparisons see the rounded number."""
+    index = mc.tensor(np.array([0, 1]))
+    assert (index + 1).dtype == np.int64 and (2 * index).dtype == np.int64 and (index * 0.5).dtype == np.float32
+    assert (mc.tensor([0.1]) == 0.1).item() and (mc.tensor([0.1], dtype="float64") == 0.1).item()
+    assert F.minimum(mc.tensor([1.0], dtype="float64"), 0.5).dtype == np.float64
+    assert (index * mc.tensor([0.5, 0.5])).dtype == np.float32 and ((index > 0) * 2.0).tolist() == [0.0, 2.0]
+
+
+def test_cast_carries_the_gradient_back_in_the_old_dtype():
+    x = mc.tensor([1.0, 2.0], requires_grad=True)
+    y = x.to("float64")
+    (y * y).sum().backward()
+    assert y.dtype == np.float64 and x.grad.dtype == np.float32 and x.grad.tolist() == [2.0, 4.0]
+
+
+def test_one_matrix_for_a_whole_batch():
+    """(B, M, K) @ (K, N) folds the batch into the rows: the matrix is not copied B times, and its gradient is summed."""
+    a, b = rng.standard_normal((3, 2, 4)), rng.standard_normal((4, 5))
+    np.testing.assert_allclose((mc.tensor(a) @ mc.tensor(b)).data, a @ b)
+    assert mc.gradcheck(lambda a, b: a @ b, [a, b])
+
+
 def test_shapes_of_cat_stack_split():
     a, b = mc.tensor(np.zeros((2, 3))), mc.tensor(np.ones((2, 1)))
     assert mc.cat([a, b], axis=1).shape == (2, 4)
@@ -157,7 +191,7 @@ def test_operations_keep_channels_last_memory():
     with mc.use_room("cpu"):
         y = F.conv2d(x, mc.tensor(rng.standard_normal((4, 4, 3, 3))), padding=1)
         results = [y, F.relu(y), y + y, y * 2, F.max_pool2d(y, 2), F.pad(y, (1, 1))]
-        results += [mc.cat([y, y], axis=1), F.channel_shuffle(y, 2), F.dropout(y)]
+        results += [mc.cat([y, y], axis=1), mc.cat([y, y]), F.channel_shuffle(y, 2), F.dropout(y)]
         y[:, :, ::2].sum().backward()
     assert all(channels_side_by_side(z.data) for z in results)
     assert channels_side_by_side(x.grad)
@@ -192,7 +226,7 @@ def test_maximum_hands_the_gradient_on_where_a_nan_was_chosen():
     """As in PyTorch: otherwise the parameter behind a NaN would look as if it had no part in it."""
     a = mc.tensor(np.array([np.nan, 2.0, 1.0]), requires_grad=True)
     b = mc.tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
-    mc.ops.arithmetic.maximum(a, b).sum().backward()
+    F.maximum(a, b).sum().backward()
     np.testing.assert_array_equal(a.grad, [1, 0.5, 0])
     np.testing.assert_array_equal(b.grad, [1, 0.5, 1])
 

@@ -64,8 +64,8 @@ def test_ceil_mode_gives_googlenets_sizes(room, size, expected_floor, expected_c
 
 
 def test_ceil_mode_never_starts_a_window_in_the_padding(room):
-    """Size 2, kernel 2, stride 2, padding 1: rounding up would give 3 windows, the last without a pixel... it has 2."""
-    assert F.max_pool2d(np.zeros((1, 1, 2, 2)), 2, 2, 1, ceil_mode=True).shape == (1, 1, 2, 2)
+    """Size 2, kernel 2, stride 3, padding 1: (2 + 2 - 2) / 3 rounded up gives a second window, without a single pixel."""
+    assert F.max_pool2d(np.zeros((1, 1, 2, 2)), 2, 3, 1, ceil_mode=True).shape == (1, 1, 1, 1)
 
 
 def test_average_pooling_counts_padding_or_not(room):

@@ -2,8 +2,11 @@
 
 Plain makes float64 copies of whole images. Here the pixels are cut into blocks that fit in cache; each block sums in
 float64 into a row of its own, and the rows are added in order. The variance of a block is taken about the block's mean,
-while the block is still in cache; blocks are joined by var = (sum of M2 + count * (mean of block - mean)^2) / pixels
-(Chan, Golub & LeVeque 1983). So x is read from memory once, and E[x^2] - E[x]^2 never appears.
+while the block is still in cache; blocks are joined by (Chan, Golub & LeVeque 1983)
+
+    var = sum over blocks of (S + count * (mean of block - mean)^2) / pixels,  S = sum of (x - mean of block)^2
+
+So x is read from memory once, and E[x^2] - E[x]^2 never appears.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ def channel_stats(x):
 
 @kernel
 def _channel_stats(x, sums, squares, per_block):
-    """squares[block, c] = sum of (x - mean of the block)^2, called M2 by Chan et al."""
+    """squares[block, c] = sum of (x - mean of the block)^2, called S by Chan et al."""
     c_size = x.shape[1]
     for block in numba.prange(len(sums)):
         begin, end = block * per_block, min((block + 1) * per_block, len(x))
@@ -90,7 +93,7 @@ def _batch_norm(x, mean, scale, bias, y):
 
 
 def batch_norm_backward(grad, x, mean, var, weight, eps, training):
-    """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two middle terms:
+    """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two subtracted terms:
 
     dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """

@@ -1,7 +1,7 @@
 """Dropout (Srivastava et al. 2014) whose random bits are a function of (seed, offset, position), by Philox4x32-10.
 
 Plain computes all random numbers, then the mask, then the product. Here four numbers are made, used and forgotten: a
-counter-based generator has no state to hand on, so any task can start anywhere (Salmon et al. 2011, section 3.3).
+counter-based generator has no state to hand on, so any task can start anywhere (Salmon et al. 2011).
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ import contextlib
 import hashlib
 import importlib
 import os
+import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -26,6 +28,7 @@ from numba.core import event
 from ..announce import announce
 
 FASTMATH = {"contract", "reassoc", "nsz"}
+CACHES_KEPT = 5  # folders of compiled kernels, this one included
 _NUMBAS_OWN_ORDER = ["tbb", "omp", "workqueue"]
 _running: str | None = None  # which kernel is running: one at a time, see `entering`
 
@@ -86,6 +89,7 @@ def _find_cache_folder() -> str | None:
         folder = _user_cache() / "minicnn" / _hash_of_room()
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+        os.utime(folder)  # used today
     except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
         warnings.warn(
             f"compiled kernels cannot be kept between runs ({problem}); every run will compile them again. "
@@ -94,7 +98,17 @@ def _find_cache_folder() -> str | None:
             stacklevel=2,
         )
         return None
+    _prune(folder)
     return str(folder)
+
+
+def _prune(current: Path) -> None:
+    """Delete the caches of earlier contents of this room, but for the last few: other checkouts may use those."""
+    with contextlib.suppress(OSError):  # another process may be deleting the same folders
+        others = [f for f in current.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", f.name) and f != current]
+        others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        for folder in others[CACHES_KEPT - 1 :]:
+            shutil.rmtree(folder, ignore_errors=True)  # nor is it an error if another process still uses one
 
 
 CACHE_FOLDER = _find_cache_folder()

@@ -35,7 +35,15 @@ def rows_per_block(total: int, row_bytes: int, at_least: int = 1) -> int:
 
 
 def splits(width: int, tasks: int, at_least: int) -> int:
-    """Into how many equal parts to cut ``width`` columns when the rows alone give only ``tasks`` tasks."""
+    """Into how many equal parts to cut ``width`` columns when the rows alone give only ``tasks`` tasks.
+
+    >>> splits(512, tasks=2, at_least=64)  # 2 blocks of rows * 4 pieces of 128 columns = 8 tasks
+    4
+    >>> splits(512, tasks=8, at_least=64)  # enough tasks already
+    1
+    >>> splits(96, tasks=1, at_least=64)  # halves of 48 would be too thin
+    1
+    """
     best = 1
     while tasks * best < WANTED_TASKS // 2 and width % (2 * best) == 0 and width // (2 * best) >= at_least:
         best *= 2

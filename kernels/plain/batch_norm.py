@@ -33,7 +33,7 @@ def batch_norm(x, mean, var, weight, bias, eps):
 
 
 def batch_norm_backward(grad, x, mean, var, weight, eps, training):
-    """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two middle terms:
+    """Gradients by x, weight and bias. In training, mean and var depend on x too, which adds the two subtracted terms:
 
     dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """

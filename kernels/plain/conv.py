@@ -54,7 +54,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
 def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
     """dx: every input pixel collects, through each offset that saw it, w^T times the gradient of that output pixel.
 
-    dx[n, c, ih, iw] = sum over o, kh, kw of  w[o, c, kh, kw] * grad[n, o, oh, ow],  where  ih = oh*sh + kh*dh - top
+    dx[n, c, ih, iw] = sum over o, kh, kw of  w[o, c, kh, kw] * grad[n, o, oh, ow]
+
+    where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
     """
     n, g = len(grad), groups
     o, cg, *kernel_size = weight.shape

@@ -1,9 +1,11 @@
 """Dropout (Srivastava et al. 2014) whose random bits are a function of (seed, offset, position): no state, no mask.
 
-The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3", section 3.3): ten
-rounds of two 32-bit multiplications turn the counter (block, offset) under the key ``seed`` into four 32-bit numbers.
-Element i, counted in channels-last order for 4-d arrays, uses number i % 4 of block i // 4. The backward is the same
-call on the gradient.
+The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"): ten rounds of two
+32-bit multiplications turn the counter (block, offset) under the key ``seed`` into four 32-bit numbers. Element i uses
+number i % 4 of block i // 4. The backward is the same call on the gradient.
+
+Elements of 4-d arrays are counted channels-last, as the fast rooms have them in memory: there four neighbours share one
+block, so that each block is computed once. All rooms count alike, or the same seed would drop other elements.
 """
 
 from __future__ import annotations

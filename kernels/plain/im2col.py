@@ -1,6 +1,6 @@
 """im2col: lay every window that a convolution sees out as one row of a matrix; the convolution is then a product.
 
-Chellapilla, Puri & Simard 2006, "High Performance Convolutional Neural Networks for Document Processing", section 3.
+Chellapilla, Puri & Simard 2006, "High Performance Convolutional Neural Networks for Document Processing".
 """
 
 from __future__ import annotations

@@ -13,6 +13,9 @@ from ..errors import ArgumentError, DataError
 from ..ops import checks
 from .transforms import Transform
 
+# The last number of a seed keeps streams apart: NumPy's (seed, epoch) and (seed, epoch, 0) are the same stream.
+ORDER, AUGMENTATION = 1, 2
+
 
 class Loader:
     """Iterate over (images (N, C, H, W) float32, labels (N,) int64), one epoch at a time.
@@ -63,7 +66,7 @@ class Loader:
     def order(self, epoch: int) -> np.ndarray:
         """The indices of an epoch, in the order they are loaded."""
         n = len(self.dataset)
-        return np.random.default_rng((self.seed, epoch)).permutation(n) if self.shuffle else np.arange(n)
+        return np.random.default_rng((self.seed, epoch, ORDER)).permutation(n) if self.shuffle else np.arange(n)
 
     def load(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """One batch: images (N, C, H, W), channels-last in memory, and labels (N,)."""
@@ -71,7 +74,7 @@ class Loader:
         for i, index in enumerate(indices):
             image, labels[i] = self._sample(int(index))
             if self.transform is not None:
-                image = self.transform(image, np.random.default_rng((self.seed, epoch, int(index))))
+                image = self.transform(image, np.random.default_rng((self.seed, epoch, int(index), AUGMENTATION)))
             images.append(image.transpose(1, 2, 0))  # (H, W, C)
         shapes = {image.shape for image in images}
         if len(shapes) > 1:
@@ -97,14 +100,16 @@ class Loader:
             for indices in batches:
                 yield self.load(indices, epoch)
             return
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="loader") as pool:
-            ahead: deque = deque()
+        pool, ahead = ThreadPoolExecutor(self.workers, thread_name_prefix="loader"), deque()
+        try:
             for indices in batches:
                 ahead.append(pool.submit(self.load, indices, epoch))
                 if len(ahead) > 2 * self.workers:  # enough in hand; more would only fill memory
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # whoever leaves the loop early does not wait for the rest
 
 
 def _check_transform(transform) -> None:

@@ -67,6 +67,10 @@ class SparseConv(nn.Module):
         bound = 1 / (np.mean([len(maps) for maps in seen]) * kernel_size**2) ** 0.5
         nn.init.uniform_(self.weight, -bound, bound)
 
+    def macs(self, output_shape: tuple[int, ...]) -> int:
+        """Each of the pairs (output map, seen map) costs KH * KW per output pixel."""
+        return self.weight.size * output_shape[1] * output_shape[2]
+
     def forward(self, x):
         padded = F.pad(self.weight, (0, 0, 0, 0, 0, 1))  # (61, KH, KW): one more slot, of zeros
         return F.conv2d(x, padded[self.slot], self.bias)

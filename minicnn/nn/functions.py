@@ -57,8 +57,9 @@ class Tanh(Module):
 
 
 class Softmax(Module):
-    """Probabilities along ``axis``. Not before CrossEntropyLoss, which takes logits."""
+    """Probabilities along ``axis`` (PyTorch's ``dim``). Not before CrossEntropyLoss, which takes logits."""
 
+    @checks.takes_dim
     def __init__(self, axis: int = -1) -> None:
         super().__init__()
         self.axis = axis

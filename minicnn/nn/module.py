@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
@@ -61,7 +62,7 @@ class Module:
         elif isinstance(value, Module):
             self._modules[name] = value
         elif name in self._buffers:
-            self._buffers[name] = value
+            self.register_buffer(name, value)
         else:
             object.__setattr__(self, name, value)
             return
@@ -129,6 +130,10 @@ class Module:
         handle = HookHandle(self._forward_hooks)
         self._forward_hooks[id(handle)] = hook
         return handle
+
+    def macs(self, output_shape: tuple[int, ...]) -> int:
+        """Multiply-adds of one image, from the shape of its output; 0 unless the layer says otherwise."""
+        return 0
 
     # Looking inside ---------------------------------------------------------------------------------------------------
     def children(self) -> Iterator[Module]:
@@ -279,6 +284,18 @@ class Module:
             return f"{type(self).__name__}({self.extra_repr()})"
         lines = [f"({name}): {module!r}".replace("\n", "\n  ") for name, module in self._modules.items()]
         return f"{type(self).__name__}({self.extra_repr()}\n  " + "\n  ".join(lines) + "\n)"
+
+
+@contextlib.contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Evaluation mode inside the block; afterwards every module is in the mode it was in, frozen ones included."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            object.__setattr__(module, "training", mode)
 
 
 class HookHandle:

@@ -46,7 +46,7 @@ class ReLU6(Function):
 
 @register("leaky_relu")
 class LeakyReLU(Function):
-    """y = x if x > 0 else slope x;  dx = dy or slope dy. (slope > 0, so y > 0 where x > 0.)"""
+    """y = x if x > 0 else slope x;  dx = dy or slope dy. (slope >= 0, so y > 0 exactly where x > 0.)"""
 
     @staticmethod
     def forward(ctx, x, negative_slope):
@@ -94,6 +94,11 @@ class Tanh(Function):
         return grad * (1 - y * y)
 
 
+def _sum(x, axis):
+    """Sum along an axis that is kept; in float64, whatever x is."""
+    return x.sum(axis, keepdims=True, dtype=np.float64).astype(x.dtype)
+
+
 @register("softmax")
 class Softmax(Function):
     """y = e^x / sum of e^x;  dx = y (dy - sum of dy y)"""
@@ -101,7 +106,7 @@ class Softmax(Function):
     @staticmethod
     def forward(ctx, x, axis):
         e = np.exp(x - x.max(axis, keepdims=True))
-        y = e / e.sum(axis, keepdims=True)
+        y = e / _sum(e, axis)
         ctx.save_for_backward(y)
         ctx.axis = axis
         return y
@@ -109,7 +114,7 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx, grad):
         (y,) = ctx.saved
-        return y * (grad - (grad * y).sum(ctx.axis, keepdims=True))
+        return y * (grad - _sum(grad * y, ctx.axis))
 
 
 @register("log_softmax")
@@ -119,7 +124,7 @@ class LogSoftmax(Function):
     @staticmethod
     def forward(ctx, x, axis):
         shifted = x - x.max(axis, keepdims=True)
-        y = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+        y = shifted - np.log(_sum(np.exp(shifted), axis))
         ctx.save_for_backward(y)
         ctx.axis = axis
         return y
@@ -127,7 +132,7 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx, grad):
         (y,) = ctx.saved
-        return grad - np.exp(y) * grad.sum(ctx.axis, keepdims=True)
+        return grad - np.exp(y) * _sum(grad, ctx.axis)
 
 
 def _activation(name: str, x, **options) -> Tensor:
@@ -147,7 +152,7 @@ def relu6(x) -> Tensor:
 
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Tensor:
-    """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` > 0 (0 is relu)."""
+    """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` >= 0 (0 is relu)."""
     return _activation("leaky_relu", x, negative_slope=checks.number("leaky_relu", "negative_slope", negative_slope))
 
 

@@ -178,6 +178,22 @@ class Maximum(Function):
         return np.where(a < b, 0, shared), np.where(b < a, 0, shared)  # a NaN passes the gradient to both
 
 
+@register("minimum")
+class Minimum(Function):
+    """the smaller of a and b; where they are equal each gets half the gradient"""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a, b)
+        return np.minimum(a, b)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved
+        shared = np.where(a == b, grad / 2, grad)
+        return np.where(a > b, 0, shared), np.where(b > a, 0, shared)
+
+
 @register("clip")
 class Clip(Function):
     """min(max(x, low), high); the gradient passes where low <= x <= high"""
@@ -214,9 +230,29 @@ def _explain(name: str, a, b) -> None:
         ) from None
 
 
+def _alike(a, b) -> tuple:
+    """Two operands in one dtype: a Python number takes the tensor's, integers beside floats become floats."""
+    for number, other in ((a, b), (b, a)):
+        if isinstance(number, bool | int | float) and not isinstance(number, np.generic) and hasattr(other, "dtype"):
+            kind = other.dtype.kind
+            if kind in "iu" and isinstance(number, int):  # an index stays an index: indices + 1
+                converted = Tensor(np.asarray(number, other.dtype))
+            elif kind in "iub":
+                converted = Tensor(np.asarray(number, np.float32 if isinstance(number, float) else np.int64))
+            else:
+                converted = Tensor(np.asarray(number, other.dtype))
+            a, b = (converted, b) if number is a else (a, converted)
+            break
+    kinds = [getattr(v, "dtype", np.dtype(object)).kind for v in (a, b)]
+    if sorted(kinds) in (["b", "f"], ["f", "i"], ["f", "u"]):
+        floating = (a, b)[kinds.index("f")].dtype
+        a, b = (v if kind == "f" else Tensor(as_array(v).astype(floating)) for v, kind in zip((a, b), kinds))
+    return a, b
+
+
 def _binary(name: str, a, b) -> Tensor:
     try:
-        return apply_op(name, a, b)
+        return apply_op(name, *_alike(a, b))
     except (TypeError, ValueError):
         _explain(name, a, b)
         raise
@@ -267,7 +303,7 @@ def maximum(a, b) -> Tensor:
 
 
 def minimum(a, b) -> Tensor:
-    return -maximum(neg(a), neg(b))
+    return _binary("minimum", a, b)
 
 
 def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
@@ -279,7 +315,7 @@ def compare(operator):
 
     def method(a, b):
         try:
-            return Tensor(np.asarray(operator(as_array(a), as_array(b))))
+            return Tensor(np.asarray(operator(*map(as_array, _alike(a, b)))))
         except ValueError:
             _explain(operator.__name__, a, b)
             raise

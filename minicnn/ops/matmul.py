@@ -78,6 +78,8 @@ def matmul(a, b) -> Tensor:
         lead = np.broadcast_shapes(rows.shape[:-2], columns.shape[:-2])
     except ValueError:
         raise ShapeError(f"matmul: the leading axes of {a.shape} and {b.shape} do not broadcast") from None
+    if b.ndim == 2 and a.ndim > 2:  # one matrix for the whole batch: fold the batch into the rows
+        return matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
     y = apply_op("matmul", rows, columns)
     ends = (rows.shape[-2],) * (a.ndim > 1) + (columns.shape[-1],) * (b.ndim > 1)
     return y.reshape(*lead, *ends) if a.ndim == 1 or b.ndim == 1 else y

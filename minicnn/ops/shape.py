@@ -49,8 +49,9 @@ class Cat(Function):
     @staticmethod
     def forward(ctx, *xs, axis):
         ctx.axis, ctx.ends = axis, np.cumsum([x.shape[axis] for x in xs])[:-1]
-        if xs[0].ndim == 4 and axis == 1:  # keep channels side by side in memory
-            return np.concatenate([x.transpose(0, 2, 3, 1) for x in xs], axis=3).transpose(0, 3, 1, 2)
+        if xs[0].ndim == 4:  # keep channels side by side in memory
+            last = (0, 3, 1, 2)[axis]  # where the axis stands in (N, H, W, C)
+            return np.concatenate([x.transpose(0, 2, 3, 1) for x in xs], axis=last).transpose(0, 3, 1, 2)
         return np.concatenate(xs, axis=axis)
 
     @staticmethod

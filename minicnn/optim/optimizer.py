@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..errors import ArgumentError, FileError, UnfinishedError, suggest
+from ..errors import ArgumentError, FileError, ShapeError, UnfinishedError, suggest
 from ..nn import Parameter
 from ..ops import checks
 from ..tensor import Tensor
@@ -97,6 +97,11 @@ class Optimizer:
         with np.errstate(all="ignore"):  # an exploding rate shows as inf and NaN, not as NumPy warnings
             for index, parameter, group in self.numbered():
                 if parameter.grad is not None:
+                    if parameter.grad.shape != parameter.shape:
+                        raise ShapeError(
+                            f"{type(self).__name__}: parameter {index} has shape {parameter.shape}, but its gradient "
+                            f"has {parameter.grad.shape}"
+                        )
                     self.update(parameter, self.state.setdefault(index, {}), group)
 
     def update(self, parameter: Parameter, state: dict, group: dict) -> None:
