@@ -8,8 +8,8 @@ cpu       Numba, fast, on the same numbers laid out channels-last: C-contiguous 
 ========  =============================================================================================
 
 ``kernels.conv2d(x, ...)`` takes logical (N, C, H, W) arrays of any strides and picks the room: the one chosen with
-:class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. It is the only place that transposes,
-copies, or replaces ``None``; see :mod:`.layout`.
+:class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. The adapter in
+:mod:`.layout` alone transposes, copies and replaces ``None`` on the way.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """Small valid arguments for every kernel, one set for each path inside it: what ``minicnn warmup`` compiles with, and
-what tests start from. Arrays are logical (N, C, H, W)."""
+what ``minicnn doctor`` compares the rooms on. Arrays are logical (N, C, H, W)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 SAME = ((1, 1), (1, 1, 1, 1), (1, 1))  # stride, padding, dilation of a 3x3 convolution that keeps the size
+HALF = ((2, 2), (1, 1, 1, 1), (1, 1))  # and of one that halves it
 POOL = ((2, 2), (2, 2), (0, 0, 0, 0))  # kernel size, stride, padding
 
 
@@ -18,26 +19,36 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     def array(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    x, y, vector = array(2, 4, 6, 6), array(2, 4, 6, 6), array(4)
+    x, y, half, vector = array(2, 4, 6, 6), array(2, 4, 6, 6), array(2, 4, 3, 3), array(4)
     image_size = (6, 6)
 
-    # full 3x3, pointwise 1x1, depthwise, grouped
-    for weight, bias, geometry, groups in (
-        (array(4, 4, 3, 3), vector, SAME, 1),
-        (array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1),
-        (array(4, 1, 3, 3), None, SAME, 4),
-        (array(4, 2, 3, 3), vector, SAME, 2),
+    # full 3x3, pointwise 1x1, grouped, depthwise, and 3x3 with stride 2: full and depthwise
+    for grad, weight, bias, geometry, groups in (
+        (y, array(4, 4, 3, 3), vector, SAME, 1),
+        (y, array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1),
+        (y, array(4, 2, 3, 3), vector, SAME, 2),
+        (y, array(4, 1, 3, 3), None, SAME, 4),
+        (half, array(4, 4, 3, 3), vector, HALF, 1),
+        (half, array(4, 1, 3, 3), None, HALF, 4),
     ):
         yield "conv2d", (x, weight, bias, *geometry, groups)
-        yield "conv2d_input_grad", (y, weight, image_size, *geometry, groups)
-        yield "conv2d_weight_grad", (y, x, weight.shape[2:], *geometry, groups)
+        yield "conv2d_input_grad", (grad, weight, image_size, *geometry, groups)
+        yield "conv2d_weight_grad", (grad, x, weight.shape[2:], *geometry, groups)
+    broken = array(4, 4, 3, 3)
+    broken[0, 0, 0, 0] = np.nan  # then the gradient takes a path that keeps NaN where it belongs
+    yield "conv2d_input_grad", (y, broken, image_size, *SAME, 1)
 
     yield "im2col", (x, (3, 3), *SAME)
     yield "col2im", (array(2 * 6 * 6, 3 * 3 * 4), x.shape, (3, 3), *SAME)
-    for transpose_a, transpose_b in ((False, False), (True, False), (False, True)):
-        yield "matmul", (array(1, 5, 5), array(1, 5, 5), transpose_a, transpose_b)
+    # what is cut, in the cpu room: rows of y, its columns (a linear layer), the sum (few rows times a tall matrix)
+    for a, b, transpose_a, transpose_b in (
+        (array(1, 5, 5), array(1, 5, 5), False, False),
+        (array(1, 2, 5), array(1, 6, 5), False, True),
+        (array(1, 2, 16), array(1, 16, 5), False, False),
+        (array(1, 5, 5), array(1, 5, 5), True, False),
+    ):
+        yield "matmul", (a, b, transpose_a, transpose_b)
 
-    half = array(2, 4, 3, 3)
     yield "max_pool2d", (x, *POOL, (1, 1), (3, 3))
     yield "max_pool2d_backward", (half, np.zeros(half.shape, np.int32), image_size, *POOL, (1, 1))
     yield "avg_pool2d", (x, *POOL, (3, 3), True)
@@ -63,6 +74,7 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     yield "softmax_cross_entropy", (logits, labels, 0.1)
     yield "softmax_cross_entropy_backward", (array(3), np.full((3, 5), 0.2, dtype), labels, 0.1)
     yield "dropout", (x, 0.5, 1, 2)
-    yield "sgd_update", (array(4, 3), array(4, 3), array(4, 3), 0.1, 0.9, 1e-4, False)
+    for velocity, momentum in ((None, 0.0), (array(4, 3), 0.9)):
+        yield "sgd_update", (array(4, 3), array(4, 3), velocity, 0.1, momentum, 1e-4, False)
     square = np.ones((4, 3), dtype)
     yield "adam_update", (array(4, 3), array(4, 3), array(4, 3), square, 1e-3, 0.9, 0.999, 1e-8, 0.0, 1, False)

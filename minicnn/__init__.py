@@ -16,7 +16,7 @@ if not os.path.isdir(os.path.join(__path__[0], "kernels")):  # a checkout: kerne
     __path__.append(os.path.dirname(__path__[0]))
 
 from ._version import __version__
-from .autograd import Function, no_grad
+from .autograd import Function, enable_grad, no_grad
 from .device import set_num_threads, use_room
 from .errors import (
     ArgumentError,
@@ -70,6 +70,7 @@ __all__ = [  # noqa: F822 - Trainer is loaded at first use
     "Trainer",
     "__version__",
     "cat",
+    "enable_grad",
     "get_num_threads",
     "gradcheck",
     "gradcheck_pair",

@@ -30,12 +30,20 @@ def grad_enabled() -> bool:
 class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
     """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward."""
 
+    enables = False
+
     def __enter__(self) -> None:
         _state.outer = (*getattr(_state, "outer", ()), grad_enabled())  # per thread: a decorator's object is shared
-        _state.enabled = False
+        _state.enabled = self.enables
 
     def __exit__(self, *exc_info: object) -> None:
         *_state.outer, _state.enabled = _state.outer
+
+
+class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
+    """Inside this block (or decorated function) graphs are built, also within ``no_grad``."""
+
+    enables = True
 
 
 class Context:
@@ -59,7 +67,7 @@ class Context:
         self.retained_by: Tensor | None = None
 
     def save_for_backward(self, *arrays: np.ndarray | None) -> None:
-        self.saved = arrays
+        self.saved = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in arrays)  # NumPy's 0-d results
 
     @property
     def saved_tensors(self) -> tuple:
@@ -116,6 +124,12 @@ class Function:
         DtypeError
             If float32 and float64 tensors meet, or ``forward`` returns another floating dtype than it was given.
         """
+        for name, value in options.items():
+            if isinstance(value, Tensor):
+                raise ArgumentError(
+                    f"{cls.__name__}.apply: {name} is a tensor, which would get no gradient as an option; "
+                    f"pass tensors by position"
+                )
         tensors, dtype = _as_tensors(cls, inputs)
         ctx = Context(cls, tensors)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
@@ -206,7 +220,7 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
             elif tensor.node in owned:
                 pending[tensor.node] += part
             else:
-                pending[tensor.node] = pending[tensor.node] + part
+                pending[tensor.node] = np.asarray(pending[tensor.node] + part)
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
@@ -269,7 +283,7 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
 def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
     """Accumulate into ``leaf.grad``, which must be nobody else's array: it is the user's to change."""
     if leaf.grad is not None:
-        leaf.grad = leaf.grad + part
+        leaf.grad = np.asarray(leaf.grad + part)  # asarray: NumPy makes scalars of 0-d sums
     elif any(isinstance(a, np.ndarray) and np.may_share_memory(part, a) for a in may_alias):
         leaf.grad = part.copy(order="K")
     else:

@@ -79,7 +79,7 @@ def _kernels_agree() -> Finding:
             with kernels.use_room(room):
                 out = kernels.KERNELS[name](*copies)
             results.append([copies[0]] if out is None else [out] if isinstance(out, np.ndarray) else list(out))
-        if not all(np.allclose(a, b, rtol=1e-4, atol=1e-5) for a, b in zip(*results)):
+        if not all(np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True) for a, b in zip(*results)):
             wrong.append(name)
     if wrong:
         found = f"the rooms disagree on {', '.join(sorted(set(wrong)))}"

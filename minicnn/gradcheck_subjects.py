@@ -7,7 +7,6 @@ and whatever the check touched (parameters, running statistics, gradients) is pu
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import inspect
 import re
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from . import random
-from .autograd import no_grad
+from .autograd import enable_grad, no_grad
 from .errors import ArgumentError, DtypeError, GradcheckError, ShapeError
 from .gradcheck_diagnosis import shape_diagnosis
 from .tensor import FLOATS, Tensor, as_array
@@ -117,7 +116,7 @@ class FunctionSubject(Subject):
         inputs = zip(self.inputs, self.checked, strict=True)
         leaves = [Tensor(v, record and checked) if _is_float(v) else v for v, checked in inputs]
         try:
-            with contextlib.nullcontext() if record else no_grad():
+            with enable_grad() if record else no_grad():
                 out = self.fn(*leaves)
         except DtypeError as error:
             error.add_note("gradcheck computes in float64: tensors that fn brings along itself must be float64 too")

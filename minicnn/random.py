@@ -1,7 +1,7 @@
 """The framework's random state: one NumPy generator for initialisation, one counter for dropout.
 
 Dropout is counter-based: each call takes the next ``offset`` of the stream ``seed`` (see ``kernels/plain/dropout.py``),
-so that the state of a training run is two numbers and a resumed run draws the same bits.
+so that two numbers are all its state, and a resumed run draws the same bits.
 """
 
 from __future__ import annotations

@@ -16,11 +16,16 @@ from .training import Trainer, evaluate
 from .weights import load
 
 
-def loaders(data_name: str, batch_size: int, seed: int) -> dict[str, data.Loader]:
-    """Loaders of the three splits, normalised by the training images' statistics; training images shift at random."""
+def loaders(data_name: str, batch_size: int, seed: int, smallest: int = 1) -> dict[str, data.Loader]:
+    """Loaders of the three splits, normalised by the training images' statistics; training images shift at random.
+
+    Images smaller than ``smallest`` pixels are enlarged by a whole factor. Shifting comes after normalising, so that
+    the padding is the mean grey (He et al. 2016, section 4.2, pad after subtracting the mean).
+    """
     splits = {split: data.get_dataset(data_name, split) for split in ("train", "val", "test")}
-    normalize = transforms.Normalize(*splits["train"].statistics())
-    augment = transforms.Compose([normalize, transforms.PadCrop(1)])
+    factor = max(1, -(-smallest // min(splits["train"].image_shape[1:])))
+    normalize = transforms.Compose([transforms.Normalize(*splits["train"].statistics()), transforms.Enlarge(factor)])
+    augment = transforms.Compose([normalize, transforms.PadCrop(factor)])
     return {
         split: data.Loader(
             dataset,
@@ -38,7 +43,8 @@ def train(
     model_name: str, data_name: str, epochs: int, batch_size: int, lr: float, seed: int, out: str, device: str = "cpu",
     threads: int | None = None,
 ) -> float:  # fmt: skip
-    """Train a model by name on a data set by name (SGD with momentum 0.9, weight decay 1e-4, cosine schedule).
+    """Train a model by name on a data set by name (SGD with momentum 0.9, weight decay 1e-4, cosine schedule
+    after a short warm-up).
 
     The weights of the best validation accuracy are tested once, at the end.
 
@@ -53,18 +59,18 @@ def train(
     if threads is not None:
         set_num_threads(threads)
     random.manual_seed(seed)
-    by_split = loaders(data_name, batch_size, seed)
-    dataset = by_split["train"].dataset
+    dataset = data.get_dataset(data_name, "train")
     model = models.get_model(model_name, num_classes=len(dataset.classes), in_channels=dataset.image_shape[0])
+    by_split = loaders(data_name, batch_size, seed, getattr(model, "smallest_image", 1))
     optimizer = optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4)
     steps = len(by_split["train"])
-    schedule = optim.lr_scheduler.CosineAnnealingLR(
-        optimizer, T_max=epochs * steps, warmup=min(steps, epochs * steps - 1)
-    )
+    total = epochs * steps
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total, warmup=min(steps, total // 10))
 
-    table = summary(model, dataset.image_shape, show=False)
+    images, _ = by_split["test"].load([0], epoch=0)
+    table = summary(model, images.shape[1:], show=False)
     folder = fresh_folder(out)
-    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, dataset.image_shape))}\n")
+    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")
     click.echo(f"{table}\n")
     metadata = {"model": model_name, "data": data_name, "num_classes": str(len(dataset.classes)), "seed": str(seed)}
     trainer = Trainer(

@@ -28,7 +28,7 @@ class Row:
     memory: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
     """What :func:`summary` found: ``rows``, and their sums. Prints as a table."""
 
@@ -46,6 +46,11 @@ class Summary:
     def total_memory(self) -> int:
         """Bytes of all layers' outputs, batch 1."""
         return sum(r.memory for r in self.rows)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Summary: {len(self.rows)} layers, {self.total_params:,} parameters, {self.total_macs:,} multiply-adds>"
+        )
 
     def __str__(self) -> str:
         cells = [("layer", "kind", "output", "params", "MACs", "memory KiB")]

@@ -35,6 +35,10 @@ class Tensor:
     __array_ufunc__ = None  # so that ndarray + Tensor comes to Tensor.__radd__
 
     def __init__(self, data: np.ndarray, requires_grad: bool = False) -> None:
+        if not isinstance(data, np.ndarray):
+            raise ArgumentError(
+                f"Tensor wraps an array, got {type(data).__name__}; mc.tensor(...) makes one of anything"
+            )
         if requires_grad and data.dtype not in FLOATS:
             raise DtypeError(f"only floating tensors have gradients; this one is {data.dtype}: pass dtype='float32'")
         self.data = data
@@ -101,6 +105,7 @@ class Tensor:
         return self.data.item()
 
     def tolist(self) -> list:
+        """Nested lists of Python numbers."""
         return self.data.tolist()
 
     def __float__(self) -> float:
@@ -108,6 +113,17 @@ class Tensor:
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise ArgumentError(f"only a tensor of whole numbers can be an index; this one is {self.dtype}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self.item(), digits)
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -157,6 +173,7 @@ class Tensor:
         return self
 
     def zero_grad(self) -> None:
+        """Forget the gradient."""
         self.grad = None
 
     def draw(self, path=None):
@@ -166,8 +183,11 @@ class Tensor:
         return draw(self, path)
 
     # Devices and dtypes ------------------------------------------------------------------------------------------
-    def to(self, target) -> Tensor:
+    def to(self, target=None, *, device: str | None = None, dtype=None) -> Tensor:
         """On another device (``"cpu"``), or in another floating dtype (differentiable)."""
+        if target is None and (device, dtype) != (None, None):
+            here = self if device is None else self.to(check_device(device))
+            return here if dtype is None else here.to(dtype)
         if isinstance(target, str) and target in ("cpu", "cuda", "sim"):
             check_device(target)
             return self
@@ -284,8 +304,8 @@ def as_tensor(value, dtype: np.dtype | None = None) -> Tensor:
     """A Tensor as it is; an array without copying; a Python number in ``dtype`` (that of the tensors beside it)."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, numbers.Number) and not isinstance(value, np.generic):
-        return Tensor(np.asarray(value, dtype=dtype or np.float32))
+    if isinstance(value, numbers.Number):  # NumPy's scalars too: x * np.sqrt(2) stays float32
+        return Tensor(np.asarray(value, dtype=dtype or getattr(value, "dtype", np.float32)))
     if isinstance(value, np.ndarray):
         return Tensor(value)
     return tensor(value)

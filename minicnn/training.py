@@ -25,7 +25,7 @@ from .nn.module import evaluating
 from .ops import checks
 from .optim import Optimizer
 from .optim.lr_scheduler import LRScheduler
-from .tensor import Tensor, as_tensor
+from .tensor import as_array, as_tensor
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "images_per_second", "seconds")
 
@@ -116,7 +116,7 @@ class Trainer:
             for images, labels in self.train:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
-                average.add(loss, logits, labels)
+                average.add(loss, logits, as_array(labels))
                 bar.set_postfix(self._figures(average, start), refresh=False)
                 bar.update()
             if not average.images:
@@ -196,8 +196,8 @@ def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) ->
     average = Average()
     with evaluating(model):
         for images, labels in loader:
-            logits = model(Tensor(images))
-            average.add(loss(logits, labels).item(), logits.data, labels)
+            logits = model(as_tensor(images))
+            average.add(loss(logits, labels).item(), logits.data, as_array(labels))
     if not average.images:
         raise DataError("evaluate: the loader gave no batch, so there is no mean; a generator can be used once only")
     return average

@@ -60,6 +60,10 @@ def save(obj: Module | dict, path: str | os.PathLike, metadata: dict[str, str] |
             f"save takes a model or a dict of names to arrays, got {type(obj).__name__}; its order is save(model, path)"
         )
     arrays = {str(name): _array(path, name, value) for name, value in state.items()}
+    if not arrays:
+        raise ArgumentError(
+            f"save: there is nothing to save in {path}; the model has no parameters, the dict no arrays"
+        )
     metadata = {str(k): str(v) for k, v in (metadata or {}).items()}
     with replacing(path) as temporary:
         if suffix == ".npz":
@@ -86,7 +90,9 @@ def _array(path: pathlib.Path, name: str, value) -> np.ndarray:
         raise FileError(f"{path}: {name} is no array of numbers, but a ragged {type(value).__name__}") from None
     if array.dtype.kind not in "fiub":
         raise FileError(f"{path}: {name} is no array of numbers, but {type(value).__name__} ({array.dtype})")
-    return np.ascontiguousarray(array).reshape(array.shape)  # ascontiguousarray gives 0-d arrays an axis
+    if array.dtype.itemsize > 8:
+        raise FileError(f"{path}: {name} holds {array.dtype}, which other machines cannot read; convert it to float64")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def load(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import functional as F
+from minicnn import optim
 from minicnn.autograd import grad_enabled
 
 
@@ -319,3 +320,79 @@ def test_two_leaves_never_share_one_gradient_array():
     TwiceTheSum.apply(a, b).backward()
     a.grad[:] = 9
     assert b.grad[0] == 2
+
+
+def test_the_first_training_loop_that_students_write():
+    """w -= lr * w.grad under no_grad changes the leaf itself, as in PyTorch; outside it is an error."""
+    w = leaf([1.0, 2.0])
+    same = w
+    (w * w).sum().backward()
+    with mc.no_grad():
+        w -= 0.1 * w.grad
+    assert w is same and w.requires_grad
+    np.testing.assert_allclose(w.data, [0.8, 1.6])
+    with pytest.raises(mc.GraphError, match="no_grad"):
+        w *= 2
+    y = w * 3  # a result is rebound: what a graph saved must not change
+    before = y
+    y += 1
+    assert y is not before and before.tolist() == pytest.approx([2.4, 4.8])
+
+
+def test_gradients_of_scalars_are_arrays():
+    """NumPy turns 0-d sums into scalars; .grad must stay an array that can be changed in place, in every room."""
+    w = leaf(2.0)
+    for _ in range(2):
+        (w * w + w).backward()
+    assert isinstance(w.grad, np.ndarray) and w.grad == 10
+    w.grad[...] = 0
+    optim.SGD([w], 0.1).step()
+    with mc.use_room("plain"):
+        F.relu6(F.relu(w)).backward()
+    assert w.grad == 1
+
+
+def test_a_tensor_as_an_option_is_refused():
+    """It would get no gradient, in silence."""
+
+    class Scale(mc.Function):
+        @staticmethod
+        def forward(ctx, x, factor=None):
+            return x * factor
+
+    with pytest.raises(mc.ArgumentError, match="factor is a tensor.*by position"):
+        Scale.apply(leaf(1.0), factor=leaf(2.0))
+
+
+def test_enable_grad_inside_no_grad():
+    x = leaf(1.0)
+    with mc.no_grad():
+        with mc.enable_grad():
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad
+        assert mc.gradcheck(lambda x: x * 3, [x])  # gradcheck switches gradients on for itself
+
+
+def test_numpy_scalars_adopt_the_tensors_dtype():
+    """x * np.sqrt(2) stays float32: a NumPy scalar is a number, not a float64 array."""
+    x = mc.tensor([1.0, 2.0])
+    for y in (x * np.sqrt(2), x / np.int64(3), np.float64(2) - x, x ** np.float32(2)):
+        assert y.dtype == np.float32
+
+
+def test_formatting_rounding_and_masks():
+    """f"{loss:.3f}" stands in nearly every training loop; masks combine; np.sum takes a tensor."""
+    loss, x = mc.tensor(0.12345), mc.tensor([-1.0, 0.5, 2.0])
+    assert f"{loss:.3f}" == "0.123" and round(loss, 2) == 0.12 and f"{x}" == str(x)
+    assert ((x > 0) & (x < 1)).tolist() == [False, True, False] and (~(x > 0) | (x > 1)).tolist() == [True, False, True]
+    assert (x > 0).any() and not (x > 0).all() and float(np.sum(x)) == 1.5
+    assert [10, 20, 30][x.argmax()] == 30
+
+
+def test_two_axes_swap_and_an_order_is_a_tuple():
+    """transpose(0, 1) always swaps, as in PyTorch; a tuple is NumPy's order; permute wants all axes."""
+    x = mc.tensor(np.zeros((2, 3)))
+    assert x.transpose(0, 1).shape == x.T.shape == (3, 2) and x.transpose((0, 1)).shape == (2, 3)
+    assert x.permute(1, 0).shape == (3, 2)
+    with pytest.raises(mc.ShapeError, match="each of the 3 axes"):
+        mc.tensor(np.zeros((2, 3, 4))).permute(0, 1)

@@ -14,9 +14,10 @@ import pytest
 
 pytest.importorskip("numba")
 
+import minicnn  # noqa: E402
 from minicnn import kernels  # noqa: E402
 
-KERNELS = kernels.KERNELS
+KERNELS, STATISTIC = kernels.KERNELS, kernels.layout.STATISTIC
 DEPTHWISE = ["conv2d depthwise", "conv2d_input_grad depthwise", "conv2d_weight_grad depthwise"]
 KERNELS_FOLDER = Path(kernels.__file__).parent
 PACKAGE = "house"  # the kernels are copied below this package: they import nothing from outside
@@ -131,14 +132,22 @@ def threads_restored():
     kernels.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+MATMULS = {  # large enough for several tasks in each of the ways to cut it
+    "matmul by rows": (normal(1, 300, 40), normal(1, 40, 50), False, False),
+    "matmul by columns": (normal(1, 3, 40), normal(1, 300, 40), False, True),
+    "matmul by inner": (normal(1, 4, 400), normal(1, 400, 50), False, False),
+}
+
+
+@pytest.mark.parametrize("name", [*KERNELS, *MATMULS])
 def test_results_do_not_depend_on_threads(name, threads_restored):
     """Work is cut by shapes and partial sums are added in a fixed order: a run repeats, bit by bit, on any machine."""
     import numba
 
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("Numba started with one thread")
-    args = examples(np.float32, size=20, c=8, n=3)[name]
+    args = MATMULS.get(name) or examples(np.float32, size=20, c=8, n=3)[name]
+    name = name.partition(" ")[0]
     kernels.set_num_threads(1)
     one = run(name, "cpu", args)
     kernels.set_num_threads(2)
@@ -174,25 +183,95 @@ def test_threads_hold_in_other_python_threads(threads_restored):
     assert seen == [1]
 
 
-@pytest.mark.parametrize(
-    "name, change",
-    [
-        ("conv2d", lambda x, w, *rest: (x[:, :3], w, *rest)),
-        ("conv2d_input_grad", lambda g, w, *rest: (g[:, :3], w, *rest)),
-        ("conv2d_weight_grad", lambda g, x, *rest: (g[:, :, :2], x, *rest)),
-        ("matmul", lambda a, b, *rest: (a[:, :, :3], b, *rest)),
-    ],
-)
-def test_wrong_shapes_raise(name, change):
-    """Compiled code does not check its indices: a shape that does not fit must never reach it."""
-    with kernels.use_room("cpu"), pytest.raises(ValueError):
-        KERNELS[name](*change(*examples()[name]))
+def resized(array, axis):
+    """The array with one slice less along an axis, and with one more."""
+    return np.delete(array, -1, axis), np.concatenate([array, array.take([-1], axis)], axis)
 
 
-def test_labels_out_of_range_raise():
-    """A label beyond the classes would read beyond the row."""
-    with kernels.use_room("cpu"), pytest.raises(IndexError, match="7 classes"):
-        kernels.softmax_cross_entropy(normal(2, 7), np.array([0, 7]), 0.0)
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if len(kernel.roles) > 1])
+def test_wrong_shapes_raise(name):
+    """Compiled code does not check its indices: a shape that does not fit must never reach it.
+
+    Each array in turn gets one slice less or more along each axis. Some calls still make sense (a smaller batch, a
+    wider kernel): the plain room says so, and then the answers must be equal.
+    """
+    args = examples()[name]
+    refused = set()
+    for position in range(len(KERNELS[name].roles)):
+        for axis in range(args[position].ndim):
+            for array in resized(args[position], axis):
+                changed = (*args[:position], array, *args[position + 1 :])
+                try:
+                    results = run(name, "cpu", changed)
+                except (ValueError, IndexError):  # IndexError: a label that is no class
+                    refused.add(position)
+                    continue
+                for got, want in zip(results, run(name, "plain", changed), strict=True):
+                    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10, err_msg=f"{position}, {array.shape}")
+    assert refused == set(range(len(KERNELS[name].roles)))
+
+
+@pytest.mark.parametrize("room", ["plain", "cpu"])
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if len(kernel.roles) > 1])
+def test_wrong_types_raise(name, room):
+    """Float32 with float64 and a missing array are refused in both rooms; only statistics may differ in dtype."""
+    kernel, args = KERNELS[name], examples(np.float32)[name]
+    floating = [i for i in range(len(kernel.roles)) if args[i].dtype == np.float32]
+    for position, role in enumerate(kernel.roles):
+        if position in floating and len(floating) > 1:
+            changed = (*args[:position], args[position].astype(np.float64), *args[position + 1 :])
+            with kernels.use_room(room), pytest.raises(TypeError, match="float64"):
+                kernel(*changed)
+        elif position not in floating:
+            assert role == STATISTIC or args[position].dtype.kind == "i"
+        if position != kernel.optional:
+            with kernels.use_room(room), pytest.raises(TypeError, match="NoneType"):
+                kernel(*args[:position], None, *args[position + 1 :])
+
+
+@pytest.mark.parametrize("grad_size, fits", [(3, True), (4, True), (2, False), (5, False)])
+@pytest.mark.parametrize("name", ["max_pool2d_backward", "avg_pool2d_backward"])
+def test_pooling_gradient_has_a_pooled_size(name, grad_size, fits):
+    """7 pixels under 2x2 windows are 3, or 4 with ceil_mode; any other gradient belongs to another image."""
+    grad = normal(1, 1, grad_size, grad_size)
+    index = (np.zeros(grad.shape, np.int32),) if name.startswith("max") else ()
+    options = ((1, 1),) if name.startswith("max") else (True,)
+    args = (grad, *index, (7, 7), (2, 2), (2, 2), (0, 0, 0, 0), *options)
+    if fits:
+        np.testing.assert_allclose(run(name, "cpu", args)[0], run(name, "plain", args)[0])
+    else:
+        with pytest.raises(ValueError, match="pooled"):
+            run(name, "cpu", args)
+
+
+@pytest.mark.parametrize("label", [7, -8])
+def test_labels_out_of_range_raise(label):
+    """A label beyond the classes would read, and in the backward write, beyond the row."""
+    labels, p = np.array([0, label]), np.full((2, 7), 1 / 7)
+    for name, args in (
+        ("softmax_cross_entropy", (p, labels, 0.0)),
+        ("softmax_cross_entropy_backward", (np.ones(2), p, labels, 0.0)),
+    ):
+        with kernels.use_room("cpu"), pytest.raises(IndexError, match="7 classes"):
+            KERNELS[name](*args)
+
+
+def test_old_caches_are_pruned(tmp_path):
+    """Each edit of the room makes a cache folder; without an end they would fill the disk of who edits."""
+    from minicnn.kernels.cpu import jit
+
+    folders = [tmp_path / f"{i:016x}" for i in range(9)]
+    others = [tmp_path / "notes", tmp_path / ("0" * 15), tmp_path / ("F" * 16)]
+    for folder in folders + others:
+        folder.mkdir()
+        (folder / "kernel.nbi").write_text("")
+        os.utime(folder, (folders.index(folder) if folder in folders else 0,) * 2)
+    current = folders[0]  # the oldest: an edit was taken back
+    jit._prune(current)
+    assert set(tmp_path.iterdir()) == {current, *folders[5:], *others}
+    jit._prune(folders[8])  # now the current one above is the newest
+    jit._prune(tmp_path / "deleted meanwhile" / "0123456789abcdef")
+    assert set(tmp_path.iterdir()) == {current, *folders[5:], *others}
 
 
 # --- in fresh processes -----------------------------------------------------------------------------------------------
@@ -219,6 +298,26 @@ def python(code: str, house: Path, **environment: str) -> subprocess.CompletedPr
 
 
 POOL = "print(kernels.avg_pool2d(np.ones((1, 1, 2, 2), np.float32), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1), True).sum())"
+
+
+@pytest.mark.compiled
+def test_samples_run_every_compiled_kernel():
+    """``minicnn warmup`` runs the samples: what they leave out would be compiled in the middle of a lecture."""
+    code = """
+import importlib, pkgutil
+import numpy as np
+from minicnn import kernels
+from minicnn.kernels import cpu, samples
+for name, args in samples.samples(np.float32):
+    kernels.KERNELS[name](*args)
+modules = [importlib.import_module(f"{cpu.__name__}.{m.name}") for m in pkgutil.iter_modules(cpu.__path__)]
+compiled = {f for m in modules for f in vars(m).values() if getattr(f, "targetoptions", {}).get("parallel")}
+assert len(compiled) > 25, compiled
+print([f.py_func.__name__ for f in compiled if not f.signatures])
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(minicnn.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
 
 
 def test_second_process_loads_from_the_cache_without_a_word(house):

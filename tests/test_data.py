@@ -85,7 +85,7 @@ def test_pad_crop_shifts_and_fills_with_zeros():
 
 
 def test_streams_of_random_numbers_do_not_coincide():
-    """NumPy's (seed, epoch) and (seed, epoch, 0) are one stream: order, augmentation and initial weights must not share it."""
+    """NumPy's (seed, epoch) and (seed, epoch, 0) are one stream: order, augmentation and weights need their own."""
     loader = data.Loader(data.digits("val"), 32, shuffle=True, seed=3)
     order = loader.order(0)
     for same in ((3,), (3, 0), (3, 0, 0)):

@@ -16,7 +16,8 @@ def test_weights_round_trip_bit_for_bit(tmp_path, suffix):
     """Every dtype and shape, also 0-d and channels-last memory, comes back as the same logical array."""
     arrays = {
         "a": np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32).transpose(0, 3, 1, 2),
-        "b": np.array(7), "c": np.arange(3.0), "d": np.array([True, False]), "file": np.ones(2), "empty": np.zeros((0, 3), np.float32),
+        "b": np.array(7), "c": np.arange(3.0), "d": np.array([True, False]), "file": np.ones(2),
+        "empty": np.zeros((0, 3), np.float32),
     }  # fmt: skip
     mc.save({**arrays, "t": mc.tensor([1.0])}, tmp_path / f"w{suffix}")
     loaded = mc.load(tmp_path / f"w{suffix}")
@@ -49,7 +50,7 @@ def test_run_folders_are_numbered(tmp_path):
     assert [fresh_folder(tmp_path / "r").name for _ in range(3)] == ["r", "r-2", "r-3"]
 
 
-def test_summary_of_lenet_counts_what_the_paper_counts(capsys):
+def test_summary_of_the_textbooks_lenet(capsys):
     """Shapes, parameters and multiply-adds per layer by hand for two layers; the table is printed."""
     table = mc.summary(models.get_model("lenet5", variant="modern"), (1, 32, 32))
     rows = {r.name: r for r in table.rows}
@@ -60,7 +61,7 @@ def test_summary_of_lenet_counts_what_the_paper_counts(capsys):
 
 
 def test_summary_counts_a_models_own_parameters_and_the_sparse_layer():
-    """LeNet-5 of the paper: 60,000 + output, and C3's 60 pairs of maps; parameters beside submodules are not forgotten."""
+    """LeNet-5 of the paper: 60,000 + output, C3's 60 pairs of maps; and parameters beside submodules count."""
     table = mc.summary(models.get_model("lenet5"), (1, 32, 32), show=False)
     rows = {r.name: r for r in table.rows}
     assert table.total_params == 60_000 + 850 and rows["c3"].macs == 60 * 25 * 100 and rows["c3"].params == 1516

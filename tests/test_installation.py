@@ -111,7 +111,8 @@ def test_without_numba_the_plain_room_serves_with_one_notice():
         w = mc.tensor(np.ones((4, 3, 3, 3)), requires_grad=True)
         F.max_pool2d(F.relu(F.conv2d(x, w)), 2).sum().backward()
         mc.set_num_threads(1)
-        print(mc.kernels.current_room(), len(seen), "pip install --upgrade numba" in str(seen[0].message), w.grad.sum() > 0)
+        remedy = "pip install --upgrade numba" in str(seen[0].message)
+        print(mc.kernels.current_room(), len(seen), remedy, w.grad.sum() > 0)
         """
     )
     assert out.split() == ["plain", "1", "True", "True"]

@@ -37,9 +37,9 @@ class Draw:
     def pair(self, low: int, high: int) -> tuple[int, int]:
         return self.int(low, high), self.int(low, high)
 
-    def array(self, *shape: int, layout: str | None = None, positive: bool = False) -> np.ndarray:
+    def array(self, *shape: int, layout: str | None = None, positive: bool = False, scale: float = 1) -> np.ndarray:
         """Normal numbers in a drawn memory layout; half of the time rounded, so that there are ties and zeros."""
-        values = self.rng.standard_normal(shape)
+        values = self.rng.standard_normal(shape) * scale
         values = values if self.of(True, False) else np.round(values)
         values = (np.abs(values) if positive else values).astype(self.dtype)
         return in_layout(values, layout or self.of("contiguous", "channels last", "strided", "reversed"))
@@ -110,12 +110,12 @@ def conv2d_weight_grad(draw):
 
 def im2col(draw):
     size, *options = window(draw)
-    return draw.array(draw.int(1, 3), draw.int(1, 5), *size), *options
+    return draw.array(draw.int(0, 3), draw.int(1, 5), *size), *options
 
 
 def col2im(draw):
     size, *options = window(draw)
-    n, c, (oh, ow) = draw.int(1, 3), draw.int(1, 5), sizes_out(size, *options)
+    n, c, (oh, ow) = draw.int(0, 3), draw.int(1, 5), sizes_out(size, *options)
     return draw.array(n * oh * ow, options[0][0] * options[0][1] * c), (n, c, *size), *options
 
 
@@ -194,7 +194,7 @@ def local_response_norm_backward(draw):
 
 def one_of_any_shape(draw):
     shape = draw.of((0,), (1,), (7,), (3, 4), (2, 3, 4, 5), (5, 17, 3, 3), (1, 1, 1, 1), (0, 3, 2, 2))
-    return (draw.array(*shape) * draw.of(1, 4),)
+    return (draw.array(*shape, scale=draw.of(1, 4)),)
 
 
 def two_of_any_shape(draw):
@@ -204,7 +204,7 @@ def two_of_any_shape(draw):
 
 def softmax_cross_entropy(draw):
     n, k = draw.int(0, 6), draw.int(1, 12)
-    logits = draw.array(n, k) * draw.of(1, 100)
+    logits = draw.array(n, k, scale=draw.of(1, 100))
     return logits, draw.rng.integers(0, k, n), draw.of(0.0, 0.1, 1.0)
 
 

@@ -258,7 +258,7 @@ COMMANDS = [
     (f"{TRAIN} --threads 0", ("threads", ">= 1", "0")),
     (f"{TRAIN} --out file/run", ("file/run", "choose another path")),
     (f"{TRAIN} --out /", ("'/'", "runs/mine")),
-    ("train --model lenet5", ("c3", "kernel", "at least")),
+    ("train --model lenet", ("'lenet'", "lenet5")),
     ("demo extra", ("extra",)),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import functional as F
-from minicnn import nn
+from minicnn import nn, optim
 
 
 class Tiny(nn.Module):
@@ -194,7 +194,7 @@ def test_manual_seed_repeats_initial_weights():
 
 
 def test_scalar_parameters_keep_their_shape_and_buffers_their_kind():
-    """A 0-d parameter stays 0-d (ascontiguousarray would add an axis); an array assigned to a buffer becomes a tensor."""
+    """A 0-d parameter stays 0-d (ascontiguousarray adds an axis); an array assigned to a buffer becomes a tensor."""
     assert nn.Parameter(np.array(1.0)).shape == ()
     layer = nn.BatchNorm2d(2)
     layer.running_mean = np.ones(2, np.float32)
@@ -208,3 +208,47 @@ def test_evaluating_gives_every_module_its_own_mode_back():
     with nn.module.evaluating(model):
         assert not any(m.training for m in model.modules())
     assert model.training and not model.body[1].training
+
+
+def test_surgery_on_containers():
+    """seq[2] = nn.Linear(...) swaps a head; apply visits every module; Tab completion sees what is registered."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 3))
+    model[2] = nn.Linear(4, 7)
+    assert model(np.zeros((2, 4), np.float32)).shape == (2, 7)
+    seen = []
+    model.apply(lambda m: seen.append(type(m).__name__))
+    assert seen == ["Linear", "Linear", "Flatten", "Sequential"]
+    assert {"0", "weight"} <= {*dir(model), *dir(model[1])}
+    assert model.load_state_dict(model.state_dict()).missing_keys == []
+
+
+def test_parameters_and_buffers_of_python_numbers_are_float32():
+    layer = nn.Module()
+    layer.scale = nn.Parameter([1.0, 2.0])
+    layer.register_buffer("shift", [1.0])
+    assert layer.scale.dtype == layer.shift.dtype == np.float32
+
+
+def test_an_optimiser_follows_a_converted_model():
+    """model.to("float64") after a step: the running averages are converted too."""
+    layer = nn.Linear(2, 1)
+    for make in (lambda p: optim.SGD(p, 0.1, momentum=0.9), optim.Adam):
+        optimizer = make(layer.parameters())
+        for dtype in ("float32", "float64", "float32"):
+            layer.to(dtype)
+            layer(np.ones((3, 2), dtype)).sum().backward()
+            optimizer.step()
+            assert layer.weight.dtype == dtype
+
+
+def test_an_error_is_named_even_where_printing_the_layer_fails():
+    class Odd(nn.Module):
+        def extra_repr(self):
+            raise AttributeError("no such thing")
+
+        def forward(self, x):
+            return F.linear(x, np.ones((2, 3), np.float32))
+
+    with pytest.raises(mc.ShapeError, match="takes 3") as caught:
+        nn.Sequential(Odd())(np.ones((1, 5), np.float32))
+    assert caught.value.path == "0" and caught.value.layer == "Odd"

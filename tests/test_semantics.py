@@ -64,7 +64,7 @@ def test_ceil_mode_gives_googlenets_sizes(room, size, expected_floor, expected_c
 
 
 def test_ceil_mode_never_starts_a_window_in_the_padding(room):
-    """Size 2, kernel 2, stride 3, padding 1: (2 + 2 - 2) / 3 rounded up gives a second window, without a single pixel."""
+    """Size 2, kernel 2, stride 3, padding 1: (2 + 2 - 2) / 3 rounded up gives a second window, without any pixel."""
     assert F.max_pool2d(np.zeros((1, 1, 2, 2)), 2, 3, 1, ceil_mode=True).shape == (1, 1, 1, 1)
 
 

@@ -85,6 +85,16 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
+def test_labels_and_images_may_be_tensors():
+    """Batches of tensors and batches of arrays train alike, and are counted alike."""
+    accuracies = []
+    for wrap in (lambda a: a, mc.tensor):
+        model, optimizer, train = small_problem()
+        batches = [(wrap(x), wrap(y)) for x, y in train]
+        accuracies.append(Trainer(model, optimizer, batches, batches, progress=False).fit(2)[-1]["val_accuracy"])
+    assert accuracies[0] == accuracies[1] > 0.1
+
+
 def test_fit_continues_where_it_stopped():
     """A second fit numbers its epochs on, and evaluation leaves the model in training mode."""
     model, optimizer, train = small_problem()
@@ -135,12 +145,12 @@ def run(*arguments, **environment):
 
 @pytest.mark.compiled
 def test_demo_trains_and_says_where_it_left_what(tmp_path):
-    """The README's command, shortened to two epochs: layers, bar, run folder, and the accuracy as the last line."""
+    """The README's command, shortened to four epochs: layers, bar, run folder, and the accuracy as the last line."""
     out = tmp_path / "run"
-    result = run("demo", "--epochs", "2", "--out", str(out))
+    result = run("demo", "--epochs", "4", "--out", str(out))
     assert result.returncode == 0, result.stderr
     lines = result.stdout.strip().split("\n")
-    assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 60
+    assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 80
     assert str(out) in lines[-2] and "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
     assert {p.name for p in out.iterdir()} == {"best.safetensors", "curves.png", "last.safetensors", "metrics.csv"}
 
@@ -163,6 +173,14 @@ def test_train_command_in_this_process(tmp_path, capsys):
         del models.registry._MODELS["tiny-train-test"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["r", "r-2"]
     assert capsys.readouterr().out.count("test accuracy: ") == 2
+
+
+def test_small_images_are_enlarged_for_lenet(tmp_path, capsys):
+    """`minicnn train --model lenet5 --data digits` runs: 8x8 images become 32x32."""
+    from minicnn.recipes import train
+
+    train("lenet5", "digits", epochs=1, batch_size=256, lr=0.01, seed=0, out=str(tmp_path / "r"))
+    assert "images 1x32x32" in capsys.readouterr().out
 
 
 @pytest.mark.compiled

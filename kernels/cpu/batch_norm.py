@@ -14,6 +14,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from .checks import one_each, same_shape
 from .jit import kernel
 from .windows import rows_per_block
 
@@ -78,6 +79,7 @@ def _channel_stats(x, sums, squares, per_block):
 
 def batch_norm(x, mean, var, weight, bias, eps):
     """y = (x - mean) / sqrt(var + eps) * weight + bias"""
+    one_each("batch_norm", x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
     y = np.empty_like(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         scale = weight / np.sqrt(var + eps)
@@ -97,6 +99,8 @@ def batch_norm_backward(grad, x, mean, var, weight, eps, training):
 
     dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """
+    same_shape("batch_norm_backward", grad=grad, x=x)
+    one_each("batch_norm_backward", x.shape[3], "channels", mean=mean, var=var, weight=weight)
     dx = np.empty_like(x)
     with np.errstate(invalid="ignore", divide="ignore"):
         inverse_std = _float64(1 / np.sqrt(var + eps))

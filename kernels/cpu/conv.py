@@ -55,6 +55,14 @@ def _check(c: int, cg: int, o: int, groups: int) -> None:
         raise ValueError(f"conv2d: {groups} groups cannot join {c} channels and weights for {cg} into {o} outputs")
 
 
+def _check_grad(name, grad, n, input_size, filters, stride, padding, dilation) -> None:
+    """The gradient has the shape of what ``filters`` = (O, KH, KW) make of ``n`` images."""
+    o, *kernel_size = filters
+    expected = (n, *output_size(input_size, kernel_size, stride, padding, dilation), o)
+    if grad.shape != expected:
+        raise ValueError(f"{name}: the gradient should be {expected} channels-last, it is {grad.shape}")
+
+
 @kernel
 def _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups):
     """A task is a block of output pixels and one piece of the output channels: one group, or a part of it."""
@@ -103,12 +111,11 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
     """
     stride, padding, dilation = map(ints, (stride, padding, dilation))
-    n, oh, ow, o = grad.shape
-    cg = weight.shape[3]
+    n, cg = len(grad), weight.shape[3]
     _check(cg * groups, cg, weight.shape[0], groups)
-    if o != weight.shape[0]:
-        raise ValueError(f"conv2d_input_grad: the gradient has {o} channels, the weights {weight.shape[0]}")
-    dx = np.empty((n, *ints(input_size), cg * groups), grad.dtype)
+    input_size = ints(input_size)
+    _check_grad("conv2d_input_grad", grad, n, input_size, weight.shape[:3], stride, padding, dilation)
+    dx = np.empty((n, *input_size, cg * groups), grad.dtype)
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
     else:
@@ -124,9 +131,7 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
     kernel_size, stride, padding, dilation = map(ints, (kernel_size, stride, padding, dilation))
     o, c = grad.shape[3], x.shape[3]
     _check(c, c // groups, o, groups)
-    expected = (len(x), *output_size(x.shape[1:3], kernel_size, stride, padding, dilation), o)
-    if grad.shape != expected:
-        raise ValueError(f"conv2d_weight_grad: the gradient should be {expected} channels-last, it is {grad.shape}")
+    _check_grad("conv2d_weight_grad", grad, len(x), x.shape[1:3], (o, *kernel_size), stride, padding, dilation)
     dw = np.empty((o, *kernel_size, c // groups), x.dtype)
     if grad.size == 0:
         dw[...] = 0

@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from .blas import multiply, rows_at_once
-from .jit import kernel
+from .jit import helper, kernel
 from .windows import copy, gather, rows_per_block, seen_by, splits, take_columns
 
 PARTIAL_BYTES = 16 * 1024 * 1024  # all partial weight gradients together
@@ -26,7 +26,17 @@ PARTIAL_BYTES = 16 * 1024 * 1024  # all partial weight gradients together
 def _axis_phases(size, taps_in_all, stride, before, dilation):
     """For one axis, each phase as (taps, pad, size): the kernel rows, ordered by the output rows that saw through them.
 
-    Pixel i*stride + phase was seen through tap k by output row i + (phase + before - k*dilation) / stride.
+    Pixel i*stride + phase was seen through tap k by output i + (phase + before - k*dilation) / stride, where that is
+    whole. With kernel 3, stride 2 and padding 1, output o sees the pixels 2o-1, 2o, 2o+1 through its taps 0, 1, 2:
+
+    * an even pixel 2i was seen through tap 1 alone, by output i;
+    * an odd pixel 2i+1 through tap 2, by output i, and through tap 0, by output i+1.
+
+    So dx of the even pixels is a convolution of the gradient with the kernel [tap 1], dx of the odd ones with [tap 2,
+    tap 0]. ``pad`` is how far to the left of output i it begins; ``size`` is the number of such pixels, here of 7:
+
+    >>> _axis_phases(7, 3, stride=2, before=1, dilation=1)
+    [([1], 0, 4), ([2, 0], 0, 3)]
     """
     phases = []
     for phase in range(stride):
@@ -37,15 +47,22 @@ def _axis_phases(size, taps_in_all, stride, before, dilation):
 
 
 def _phases(dx_shape, kernel_size, stride, padding, dilation):
-    """The table that the kernel reads, one row per phase, and the order in which it wants the weights' offsets."""
-    table, order = [], []
+    """All P = sh*sw phases of the image; phase p holds the pixels that are (p // sw, p % sw) modulo the stride.
+
+    Returns their kernel sizes (P, 2), pads (P, 2), numbers of rows and columns (P, 2), and the kernel's offsets (kh,
+    kw) in the order in which they want the weights, phase p from ``first_offset[p]`` on.
+    """
     _, h, w, _ = dx_shape
+    taps, pads, sizes, first_offset, order = [], [], [], [], []
     across = _axis_phases(w, kernel_size[1], stride[1], padding[2], dilation[1])
-    for ph, (taps_h, top, rows) in enumerate(_axis_phases(h, kernel_size[0], stride[0], padding[0], dilation[0])):
-        for pw, (taps_w, left, columns) in enumerate(across):
-            table.append((ph, pw, len(taps_h), len(taps_w), top, left, rows, columns, len(order)))
+    for taps_h, top, rows in _axis_phases(h, kernel_size[0], stride[0], padding[0], dilation[0]):
+        for taps_w, left, columns in across:
+            taps.append((len(taps_h), len(taps_w)))
+            pads.append((top, left))
+            sizes.append((rows, columns))
+            first_offset.append(len(order))
             order += [(kh, kw) for kh in taps_h for kw in taps_w]
-    return np.array(table, np.int64), np.array(order, np.int64)
+    return tuple(np.array(a, np.int64) for a in (taps, pads, sizes, first_offset, order))
 
 
 def input_grad(grad, weight, dx, stride, padding, dilation, groups):
@@ -53,10 +70,10 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     n, h, w, c = dx.shape
     o, kh, kw, cg = weight.shape
     og = o // groups
-    table, order = _phases(dx.shape, (kh, kw), stride, padding, dilation)
-    total = n * int(table[0, 6] * table[0, 7])  # phase (0, 0) has the most pixels
-    rows = rows_per_block(total, -(-len(order) // len(table)) * og * grad.itemsize, at_least=128)
-    pieces = splits(cg, -(-total // rows) * groups * len(table), at_least=64)
+    taps, pads, sizes, first_offset, order = _phases(dx.shape, (kh, kw), stride, padding, dilation)
+    total = n * int(sizes[0, 0] * sizes[0, 1])  # phase (0, 0) has the most pixels
+    rows = rows_per_block(total, -(-len(order) // len(taps)) * og * grad.itemsize, at_least=128)
+    pieces = splits(cg, -(-total // rows) * groups * len(taps), at_least=64)
     turned = np.empty((groups * pieces, len(order), og, cg // pieces), weight.dtype)
     finite = np.empty(o, weight.dtype)
     _turn_weights(weight, turned, finite, order, groups, pieces)
@@ -65,7 +82,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
         return
     spacing = (dilation[0] // gcd(stride[0], dilation[0]), dilation[1] // gcd(stride[1], dilation[1]))
     pointwise = (kh, kw) == (1, 1) and stride == (1, 1) and padding == (0, 0, 0, 0) and groups == 1
-    _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacing)
+    _input_grad(grad, turned, dx, rows, pieces, pointwise, taps, pads, sizes, first_offset, stride, spacing)
 
 
 @kernel
@@ -87,44 +104,52 @@ def _turn_weights(weight, turned, finite, order, groups, pieces):
 
 
 @kernel
-def _input_grad(grad, turned, dx, rows, pieces, pointwise, table, stride, spacing):
+def _input_grad(grad, turned, dx, rows, pieces, pointwise, taps, pads, sizes, first_offset, stride, spacing):
     """A task is a block of pixels of one phase and one piece of the channels. Phases alternate: they differ in work."""
     n_size, h, w, c = dx.shape
     parts, _, og, width = turned.shape
-    phases = len(table)
-    blocks = (n_size * table[0, 6] * table[0, 7] + rows - 1) // rows
+    phases = len(taps)
+    blocks = (n_size * sizes[0, 0] * sizes[0, 1] + rows - 1) // rows
     grad_rows = grad.reshape(grad.shape[0] * grad.shape[1] * grad.shape[2], grad.shape[3])  # (N*OH*OW, O)
-    dx_rows, dx_flat = dx.reshape(n_size * h * w, c), dx.reshape(-1)
+    dx_rows = dx.reshape(n_size * h * w, c)  # (N*H*W, C)
     for task in numba.prange(blocks * parts * phases):
         block, part, phase = task // (parts * phases), task // phases % parts, task % phases
-        ph, pw, taps_h, taps_w = table[phase, 0], table[phase, 1], table[phase, 2], table[phase, 3]
-        top, left, row_size, column_size = table[phase, 4], table[phase, 5], table[phase, 6], table[phase, 7]
-        offset = table[phase, 8]
+        size = (sizes[phase, 0], sizes[phase, 1])
         first = block * rows
-        count = min(rows, n_size * row_size * column_size - first)
-        taps = taps_h * taps_w
+        count = min(rows, n_size * size[0] * size[1] - first)
+        offsets = taps[phase, 0] * taps[phase, 1]
         if count > 0:
             if pointwise:
                 columns = grad_rows[first : first + count]  # (count, O)
             else:
-                columns = np.empty((count, taps * og), grad.dtype)
-                channel, size, pad = part // pieces * og, (row_size, column_size), (top, 0, left, 0)
-                gather(grad, first, count, channel, og, (taps_h, taps_w), (1, 1), pad, spacing, size, columns)
+                columns = np.empty((count, offsets * og), grad.dtype)
+                kernel_size, pad = (taps[phase, 0], taps[phase, 1]), (pads[phase, 0], 0, pads[phase, 1], 0)
+                gather(grad, first, count, part // pieces * og, og, kernel_size, (1, 1), pad, spacing, size, columns)
             if parts == 1 and phases == 1:
                 product = dx_rows[first : first + count]  # (count, C): straight into the result
             else:
                 product = np.empty((count, width), grad.dtype)
-            if taps > 0:
-                multiply(columns, turned[part, offset : offset + taps].reshape(taps * og, width), product)
+            if offsets > 0:
+                begin = first_offset[phase]
+                multiply(columns, turned[part, begin : begin + offsets].reshape(offsets * og, width), product)
             else:
                 product[:, :] = 0  # no output saw these pixels
             if parts > 1 or phases > 1:
-                product_flat = product.reshape(-1)
-                for t in range(count):
-                    n, pixel = (first + t) // (row_size * column_size), (first + t) % (row_size * column_size)
-                    ih = ph + pixel // column_size * stride[0]
-                    iw = pw + pixel % column_size * stride[1]
-                    copy(product_flat, t * width, dx_flat, ((n * h + ih) * w + iw) * c + part * width, width)
+                _place_phase(product, first, size, phase, stride, dx, part * width)
+
+
+@helper
+def _place_phase(product, first, size, phase, stride, dx, channel):
+    """Row t of ``product`` belongs to pixel first + t of its phase: dx[n, i*sh + ph, j*sw + pw, channel:] = the row."""
+    _, h, w, c = dx.shape
+    count, width = product.shape
+    rows, columns = size
+    ph, pw = phase // stride[1], phase % stride[1]
+    source, target = product.reshape(-1), dx.reshape(-1)
+    for t in range(count):
+        n, pixel = (first + t) // (rows * columns), (first + t) % (rows * columns)
+        ih, iw = pixel // columns * stride[0] + ph, pixel % columns * stride[1] + pw
+        copy(source, t * width, target, ((n * h + ih) * w + iw) * c + channel, width)
 
 
 @kernel
@@ -159,9 +184,10 @@ def weight_grad(grad, x, dw, stride, padding, dilation, groups):
     if few >= 48:  # with fewer, adding up the products would cost more than it saves
         rows = min(rows, few)
     pointwise = (kh, kw) == (1, 1) and grad.shape[1:3] == x.shape[1:3] and padding == (0, 0, 0, 0) and groups == 1
-    partial = np.empty((shares, o, patch), dw.dtype)
+    partial = dw.reshape(1, o, patch) if shares == 1 else np.empty((shares, o, patch), dw.dtype)
     _weight_grad(grad, x, partial, rows, pieces, pointwise, (kh, kw), stride, padding, dilation, groups)
-    add_partials(partial.reshape(shares, dw.size), dw.reshape(-1))
+    if shares > 1:
+        add_partials(partial.reshape(shares, dw.size), dw.reshape(-1))
 
 
 @kernel
@@ -177,7 +203,7 @@ def _weight_grad(grad, x, partial, rows, pieces, pointwise, kernel_size, stride,
         share, part = task // parts, task % parts
         begin, end = share * total // shares, (share + 1) * total // shares
         own = partial[share, part * width : (part + 1) * width]  # (width, KH*KW*C/G)
-        product = np.empty((width, patch), x.dtype)
+        product = np.empty((width if end - begin > rows else 0, patch), x.dtype)  # for the second block and further
         for first in range(begin, end, rows):
             count = min(rows, end - first)
             if pointwise:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from .checks import labels_in_range, one_each
 from .jit import kernel
 
 
 def softmax_cross_entropy(logits, labels, smoothing):
     """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward."""
     n, k = logits.shape
-    if labels.shape != (n,):
-        raise ValueError(f"softmax_cross_entropy: {n} rows of logits need {n} labels, got shape {labels.shape}")
-    if n and not -k <= labels.min() <= labels.max() < k:  # compiled code would read beyond the row
-        raise IndexError(f"softmax_cross_entropy: labels {labels.min()} to {labels.max()}, but there are {k} classes")
+    one_each("softmax_cross_entropy", n, "rows of logits", labels=labels)
+    labels_in_range("softmax_cross_entropy", labels, k)
     loss, p = np.empty(n, logits.dtype), np.empty_like(logits)
     _softmax_cross_entropy(logits, labels, float(smoothing), loss, p)
     return loss, p
@@ -48,11 +47,12 @@ def _softmax_cross_entropy(logits, labels, smoothing, loss, p):
 
 def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing):
     """dlogits = grad * (p - t)"""
+    n, k = probabilities.shape
+    one_each("softmax_cross_entropy_backward", n, "rows", grad=grad, labels=labels)
+    labels_in_range("softmax_cross_entropy_backward", labels, k)
     d = np.empty_like(probabilities)
     number = d.dtype.type
-    _softmax_cross_entropy_backward(
-        grad, probabilities, labels, number(smoothing / d.shape[1]), number(1 - smoothing), d
-    )
+    _softmax_cross_entropy_backward(grad, probabilities, labels, number(smoothing / k), number(1 - smoothing), d)
     return d
 
 

@@ -24,8 +24,6 @@ def matmul(a, b, transpose_a, transpose_b):
     (batch, m, k), (batch_b, k_b, n) = _shape(a, transpose_a), _shape(b, transpose_b)
     if batch != batch_b or k != k_b:
         raise ValueError(f"matmul: ({batch}, {m}, {k}) @ ({batch_b}, {k_b}, {n}) does not fit")
-    if a.dtype != b.dtype:
-        raise TypeError(f"matmul: cannot multiply {a.dtype} with {b.dtype}")
     y = np.empty((batch, m, n), a.dtype)
     pieces = max(1, TASKS // max(batch, 1))
     if y.size == 0 or k == 0:

@@ -89,7 +89,6 @@ def _find_cache_folder() -> str | None:
         folder = _user_cache() / "minicnn" / _hash_of_room()
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-        os.utime(folder)  # used today
     except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
         warnings.warn(
             f"compiled kernels cannot be kept between runs ({problem}); every run will compile them again. "
@@ -105,6 +104,7 @@ def _find_cache_folder() -> str | None:
 def _prune(current: Path) -> None:
     """Delete the caches of earlier contents of this room, but for the last few: other checkouts may use those."""
     with contextlib.suppress(OSError):  # another process may be deleting the same folders
+        os.utime(current)  # used now, however old the code in it
         others = [f for f in current.parent.iterdir() if re.fullmatch("[0-9a-f]{16}", f.name) and f != current]
         others.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
         for folder in others[CACHES_KEPT - 1 :]:
@@ -125,10 +125,10 @@ def _numba_caches_here():
         numba.config.CACHE_DIR = before
 
 
-def _compiled(function, parallel: bool):
+def _compiled(function, **options):
     with _numba_caches_here():
         decorate = numba.njit(
-            parallel=parallel,
+            **options,
             cache=CACHE_FOLDER is not None,  # else Numba would fall back on __pycache__, which goes stale
             nogil=True,
             fastmath=FASTMATH,
@@ -144,7 +144,15 @@ def kernel(function):
 
 def helper(function):
     """Decorate a function that one thread calls inside a kernel."""
-    return _compiled(function, parallel=False)
+    return _compiled(function)
+
+
+def inlined(function):
+    """Decorate a helper of few instructions, called so often that the calls would cost more than what it does.
+
+    A 3x3 convolution in 32 groups of 4 channels copies four numbers at a time: 20 ms with calls, 14 without.
+    """
+    return _compiled(function, forceinline=True)
 
 
 @contextlib.contextmanager

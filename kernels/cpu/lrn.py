@@ -12,6 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from .checks import same_shape
 from .jit import helper, kernel
 
 
@@ -77,6 +78,7 @@ def _local_response_norm(x, size, alpha, beta, k, y):
 
 def local_response_norm_backward(grad, x, size, alpha, beta, k):
     """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1), j whose window holds c"""
+    same_shape("local_response_norm_backward", grad=grad, x=x)
     dx = np.empty_like(x)
     number = x.dtype.type
     _local_response_norm_backward(_rows(grad), _rows(x), int(size), number(alpha), number(beta), number(k), _rows(dx))

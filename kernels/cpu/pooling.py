@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from .checks import pooled_size, same_shape
 from .jit import helper, kernel
 from .windows import ints, seen_by
 
@@ -57,6 +58,8 @@ def _keep_larger(x, n, ih, iw, y, index, oh, ow, tap, first):
 def max_pool2d_backward(grad, index, input_size, kernel_size, stride, padding, dilation):
     """dx: each pixel sums the gradients of the windows that it won."""
     kernel_size, stride, padding, dilation = map(ints, (kernel_size, stride, padding, dilation))
+    same_shape("max_pool2d_backward", grad=grad, index=index)
+    pooled_size("max_pool2d_backward", grad, input_size, kernel_size, stride, padding, dilation)
     dx = np.empty((grad.shape[0], *ints(input_size), grad.shape[3]), grad.dtype)
     _max_pool2d_backward(grad, index, dx, kernel_size, stride, padding, dilation)
     return dx
@@ -130,6 +133,7 @@ def _add_window(x, n, top, bottom, left, right, total):
 def avg_pool2d_backward(grad, input_size, kernel_size, stride, padding, count_include_pad):
     """dx: each pixel gets 1/area of the gradient of every window it lies in."""
     kernel_size, stride, padding = map(ints, (kernel_size, stride, padding))
+    pooled_size("avg_pool2d_backward", grad, input_size, kernel_size, stride, padding)
     dx = np.empty((grad.shape[0], *ints(input_size), grad.shape[3]), grad.dtype)
     _avg_pool2d_backward(grad, dx, kernel_size, stride, padding, bool(count_include_pad))
     return dx

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .jit import helper
+from .jit import helper, inlined
 
 BLOCK_BYTES = 512 * 1024  # a task's gathered matrix: half of a small second-level cache, as BLAS packs a copy beside it
 WANTED_TASKS = 16  # enough for the cores of a laptop; more only shrinks the matrices
@@ -100,7 +100,7 @@ def gather(x, first, count, channel, width, kernel_size, stride, padding, dilati
                 oh, n = 0, n + 1
 
 
-@helper
+@inlined
 def copy(source, start, target, to, count):
     """target[to : to + count] = source[start : start + count], both flat.
 
@@ -112,7 +112,7 @@ def copy(source, start, target, to, count):
         target[unsigned_to + i] = source[unsigned_start + i]
 
 
-@helper
+@inlined
 def clear(target, to, count):
     """target[to : to + count] = 0"""
     unsigned_to = np.uint64(to)

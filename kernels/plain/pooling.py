@@ -16,19 +16,18 @@ def max_pool2d(x, kernel_size, stride, padding, dilation, output_size):
     >>> float(y[0, 0, 0, 0]), int(index[0, 0, 0, 0])
     (7.0, 1)
     """
-    # A window may lie on padding first: whether an offset is inside the image decides the first candidate.
     padding = padding_to_cover(x.shape[2:], kernel_size, stride, padding, dilation, output_size)
-    inside = pad(np.ones((1, 1, *x.shape[2:])), padding)  # 1 on the image, 0 on the padding
-    x = pad(x, padding, -np.inf)
-    y = np.full((*x.shape[:2], *output_size), -np.inf, x.dtype)
-    index = np.full(y.shape, -1, np.int32)  # -1: no candidate yet
-    for tap, offset in enumerate(offsets(kernel_size)):
-        window = seen_through(offset, stride, dilation, output_size)
-        seen = x[window]
-        wins = (inside[window] > 0) & ((seen > y) | np.isnan(seen) | (index < 0))
-        y[wins] = seen[wins]
-        index[wins] = tap
-    return y, index
+    windows = [seen_through(offset, stride, dilation, output_size) for offset in offsets(kernel_size)]
+    padded = pad(x, padding, -np.inf)
+    seen = np.stack([padded[window] for window in windows])  # (KH*KW, N, C, OH, OW): the image, shifted by each offset
+    y, index = seen.max(0), seen.argmax(0)  # (N, C, OH, OW)
+
+    # argmax takes the first NaN, PyTorch the last; and where y is -inf, argmax may take padding for a pixel.
+    index = np.where(np.isnan(y), len(seen) - 1 - np.isnan(seen)[::-1].argmax(0), index)
+    image = pad(np.ones((1, 1, *x.shape[2:]), bool), padding)  # True on the image, False on the padding
+    inside = np.stack([image[window] for window in windows])  # (KH*KW, 1, 1, OH, OW)
+    index = np.where(y == -np.inf, np.where(inside.any(0), inside.argmax(0), -1), index)  # -1: a window without pixels
+    return y, index.astype(np.int32)
 
 
 def max_pool2d_backward(grad, index, input_size, kernel_size, stride, padding, dilation):

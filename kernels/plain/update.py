@@ -23,8 +23,8 @@ def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, 
     """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m'/(sqrt(v') + eps)  (Kingma & Ba 2015, algorithm 1).
 
     m' = m / (1 - b1^step) and v' = v / (1 - b2^step) undo the start at zero; ``step`` counts from 1. Weight decay is
-    added to the gradient, or, ``decoupled``, taken off the parameter (AdamW: Loshchilov & Hutter 2019, algorithm 2, where
-    lr does not multiply it; here lr * weight_decay * p is taken off, PyTorch's form).
+    added to the gradient, or, ``decoupled``, taken off the parameter (PyTorch's form: lr * weight_decay * p; in AdamW's
+    paper, Loshchilov & Hutter 2019, algorithm 2, lr does not multiply it).
     """
     number = param.dtype.type
     if decoupled:

@@ -61,3 +61,13 @@ class PadCrop:
         _, h, w = image.shape
         top, left = rng.integers(0, 2 * p + 1, 2)
         return np.pad(image, ((0, 0), (p, p), (p, p)))[:, top : top + h, left : left + w]
+
+
+class Enlarge:
+    """Every pixel ``factor`` times in both directions: for networks that want larger images than the data set has."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = checks.whole("Enlarge", "factor", factor)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return image.repeat(self.factor, axis=1).repeat(self.factor, axis=2)

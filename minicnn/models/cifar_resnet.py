@@ -6,7 +6,7 @@ plain-110, ResNet-20 to ResNet-110.
                        filters        16        32        64
 
 A 3x3 convolution, three stages of n blocks (the first block of stages 2 and 3 halves the map), global average pooling,
-a linear layer. Batch-norm after every convolution; He initialisation; no dropout.
+a linear layer. Batch-norm after every convolution; convolutions start as in He et al. 2015 (by fan_out); no dropout.
 """
 
 from __future__ import annotations

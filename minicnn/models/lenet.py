@@ -3,18 +3,19 @@
     layer   input        maps x kernel      output       parameters (paper)     (modern)
     C1      1 x 32x32    6 x 5x5            6 x 28x28    156                    156
     S2      6 x 28x28    2x2 average        6 x 14x14    12                     0
-    C3      6 x 14x14    16 x 5x5, table 1  16 x 10x10   1,516                  2,416
+    C3      6 x 14x14    16 x 5x5, table I  16 x 10x10   1,516                  2,416
     S4      16 x 10x10   2x2 average        16 x 5x5     32                     0
     C5      16 x 5x5     120 x 5x5          120          48,120                 48,120
     F6      120          84                 84           10,164                 10,164
     output  84           10                 10           850                    850
 
-``variant="paper"`` (default): each C3 map sees only the S2 maps of table I; the averages of S2 and S4 are scaled and
-shifted by two learned numbers per map; the squashing function is 1.7159 tanh(2x/3) (appendix A). One difference: the
-output layer is linear for use with cross-entropy, where the paper has distances to hand-drawn 7x12 letters (RBF units).
+``variant="paper"`` (default): each C3 map sees only the S2 maps of table I; S2 and S4 have two learned numbers per map;
+the squashing function is 1.7159 tanh(2x/3) (appendix A). Differences: the output layer is linear, for cross-entropy,
+where the paper measures distances to hand-drawn 7x12 letters (840 fixed numbers, RBF units; its 60,000 are the sum up
+to F6); S2 and S4 average where the paper sums (the learned factor makes up for it); weights start as PyTorch's do.
 ``variant="modern"``: what textbooks call LeNet-5: C3 sees all maps, pooling has no parameters, tanh.
 
-A 28x28 image is padded to 32x32, as the paper does with MNIST.
+A 28x28 image is padded to 32x32 with zeros (the paper pads MNIST with its background).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SEEN_BY_C3 = (
 
 
 class Squash(nn.Module):
-    """1.7159 tanh(2x/3): about 1 at 1, steepest where inputs are of unit variance (appendix A)."""
+    """f(x) = 1.7159 tanh(2x/3): f(1) = 1, f(-1) = -1, and the curvature is largest there (appendix A)."""
 
     def forward(self, x):
         return F.tanh(x * (2 / 3)) * 1.7159
@@ -78,6 +79,8 @@ class SparseConv(nn.Module):
 
 class LeNet5(nn.Module):
     """Takes (N, in_channels, 32, 32) or 28x28, gives logits (N, num_classes)."""
+
+    smallest_image = 28  # pixels; `minicnn train` enlarges smaller ones
 
     def __init__(self, num_classes: int, variant: str = "paper", in_channels: int = 1) -> None:
         super().__init__()

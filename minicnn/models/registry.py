@@ -29,7 +29,8 @@ def register_model(name: str, num_classes: int = 1000, variants: tuple[str, ...]
         def tiny(num_classes, in_channels=3):
             return nn.Sequential(...)
 
-    The builder takes ``num_classes``, any options of its own, and ``variant`` if it has more than one.
+    The builder takes ``num_classes``, any options of its own, and ``variant`` if it has more than one. ``minicnn
+    train`` also passes ``in_channels``, 1 for grey images.
     """
 
     def add(builder: Callable[..., Module]) -> Callable[..., Module]:

@@ -46,6 +46,9 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = _checked("Sequential", module)
+
     def __getitem__(self, index):
         if isinstance(index, slice):
             return Sequential(dict(list(self._modules.items())[index]))
@@ -78,6 +81,9 @@ class ModuleList(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = _checked("ModuleList", module)
 
     def __getitem__(self, index):
         modules = list(self._modules.values())[index]

@@ -67,7 +67,10 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
-    """N(0, gain^2 / fan): keeps the variance through ReLU layers (He et al. 2015, equation 10)."""
+    """N(0, gain^2 / fan): keeps the variance through ReLU layers.
+
+    He et al. 2015, equation 10; equation 14 for fan_out, 15 with the slope ``a``.
+    """
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_fan(tensor, mode)))
 
 

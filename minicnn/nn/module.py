@@ -5,13 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from ..device import DEVICES, check_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..kernels.layout import channels_last
-from ..tensor import Tensor, as_array, check_dtype
+from ..tensor import Tensor, as_array, check_dtype, tensor
+
+
+class LoadedKeys(NamedTuple):
+    """What ``load_state_dict`` found: keys of the model that the file lacks, and keys that the model lacks."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Parameter(Tensor):
@@ -20,7 +28,8 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data, requires_grad: bool = True) -> None:
-        super().__init__(channels_last(as_array(data)), requires_grad)
+        array = as_array(data) if isinstance(data, (Tensor, np.ndarray)) else tensor(data).data
+        super().__init__(channels_last(array), requires_grad)
 
 
 class Module:
@@ -79,6 +88,9 @@ class Module:
             )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._modules, *self._buffers]
+
     def __delattr__(self, name: str) -> None:
         for registry in (self._parameters, self._modules, self._buffers):
             if name in registry:
@@ -88,7 +100,8 @@ class Module:
 
     def register_buffer(self, name: str, value) -> None:
         """State that is saved but not learned, such as running statistics: an array, kept as a Tensor."""
-        self._buffers[name] = value if value is None or isinstance(value, Tensor) else Tensor(np.asarray(value))
+        as_given = value is None or isinstance(value, Tensor)
+        self._buffers[name] = value if as_given else Tensor(value) if isinstance(value, np.ndarray) else tensor(value)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """A parameter that may be absent (None), such as a bias."""
@@ -117,7 +130,9 @@ class Module:
         """
         if not hasattr(error, "module"):
             error.module = self
-            error.layer = repr(self).split("\n")[0]
+            error.layer = type(self).__name__
+            with contextlib.suppress(Exception):  # a faulty extra_repr must not hide the error itself
+                error.layer += f"({self.extra_repr()})"
         for path, module in self.named_modules():
             if module is error.module:
                 error.path = path or type(self).__name__
@@ -203,10 +218,16 @@ class Module:
         dtype = check_dtype(target, "a device ('cpu') or a dtype of numbers")
         if dtype.kind != "f":
             raise ArgumentError(f"to({target!r}): a model computes in a floating dtype, float32 or float64")
-        for tensor in chain(self.parameters(), self.buffers()):
-            if tensor.dtype.kind == "f":
-                tensor.data = tensor.data.astype(dtype)
-                tensor.grad = None if tensor.grad is None else tensor.grad.astype(dtype)
+        for own in chain(self.parameters(), self.buffers()):
+            if own.dtype.kind == "f":
+                own.data = own.data.astype(dtype)
+                own.grad = None if own.grad is None else own.grad.astype(dtype)
+        return self
+
+    def apply(self, function: Callable[[Module], object]) -> Module:
+        """Call ``function`` with every module, children first, e.g. to initialise weights."""
+        for module in reversed(list(self.modules())):
+            function(module)
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
@@ -215,8 +236,8 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients (always as None, PyTorch's default)."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -224,9 +245,9 @@ class Module:
     def _state(self, path: str = "") -> Iterator[tuple[str, Tensor]]:
         """What is saved, in PyTorch's order: a module's parameters, its buffers, its children. A shared module is saved
         under each of its paths."""
-        for name, tensor in chain(self._parameters.items(), self._buffers.items()):
-            if tensor is not None:
-                yield path + name, tensor
+        for name, own in chain(self._parameters.items(), self._buffers.items()):
+            if own is not None:
+                yield path + name, own
         for name, module in self.named_children():
             yield from module._state(f"{path}{name}.")
 
@@ -234,7 +255,7 @@ class Module:
         """Parameters and buffers by path: the arrays themselves, which go on changing; copy them to keep a moment."""
         return {name: tensor.data for name, tensor in self._state()}
 
-    def load_state_dict(self, state: dict, strict: bool = True) -> tuple[list[str], list[str]]:
+    def load_state_dict(self, state: dict, strict: bool = True) -> LoadedKeys:
         """Copy arrays into parameters and buffers by path.
 
         Parameters
@@ -245,7 +266,8 @@ class Module:
 
         Returns
         -------
-        missing, unexpected : lists of str
+        LoadedKeys
+            (missing_keys, unexpected_keys), lists of str.
 
         Raises
         ------
@@ -272,7 +294,7 @@ class Module:
             raise FileError(f"these weights do not fit {type(self).__name__}; " + "; ".join(report))
         for key, array in arrays.items():
             own[key].data[...] = array
-        return missing, unexpected
+        return LoadedKeys(missing, unexpected)
 
     # Printing ---------------------------------------------------------------------------------------------------------
     def extra_repr(self) -> str:

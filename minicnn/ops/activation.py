@@ -141,12 +141,12 @@ def _activation(name: str, x, **options) -> Tensor:
     return apply_op(name, x, **options)
 
 
-def relu(x) -> Tensor:
-    """max(x, 0), element by element. NaN stays NaN."""
+def relu(x, inplace: bool = False) -> Tensor:
+    """max(x, 0), element by element. NaN stays NaN; ``inplace`` is ignored: inputs are never modified."""
     return _activation("relu", x)
 
 
-def relu6(x) -> Tensor:
+def relu6(x, inplace: bool = False) -> Tensor:
     """min(max(x, 0), 6) (MobileNetV2)."""
     return _activation("relu6", x)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import numpy as np
 
 from ..autograd import Function
@@ -233,12 +235,12 @@ def _explain(name: str, a, b) -> None:
 def _alike(a, b) -> tuple:
     """Two operands in one dtype: a Python number takes the tensor's, integers beside floats become floats."""
     for number, other in ((a, b), (b, a)):
-        if isinstance(number, bool | int | float) and not isinstance(number, np.generic) and hasattr(other, "dtype"):
+        if isinstance(number, numbers.Real) and isinstance(other, (Tensor, np.ndarray)):
             kind = other.dtype.kind
-            if kind in "iu" and isinstance(number, int):  # an index stays an index: indices + 1
+            if kind in "iu" and isinstance(number, numbers.Integral):  # an index stays an index: indices + 1
                 converted = Tensor(np.asarray(number, other.dtype))
             elif kind in "iub":
-                converted = Tensor(np.asarray(number, np.float32 if isinstance(number, float) else np.int64))
+                converted = Tensor(np.asarray(number, np.int64 if isinstance(number, numbers.Integral) else np.float32))
             else:
                 converted = Tensor(np.asarray(number, other.dtype))
             a, b = (converted, b) if number is a else (a, converted)

@@ -19,6 +19,9 @@ def takes_dim(function: Callable) -> Callable:
         for theirs, ours in (("dim", "axis"), ("keepdim", "keepdims")):
             if theirs in options:
                 options[ours] = options.pop(theirs)
+        for nothing in ("out", "dtype"):  # np.sum(x) calls x.sum(axis=None, dtype=None, out=None)
+            if options.get(nothing, 0) is None:
+                del options[nothing]
         return function(*args, **options)
 
     return renamed
@@ -95,7 +98,9 @@ def sides(op: str, padding, kernel_size: tuple, stride: tuple, dilation: tuple) 
     return tuple(int(v) for v in values)
 
 
-def output_size(op: str, x: Tensor, kernel_size, stride, padding, dilation, ceil_mode: bool = False) -> tuple[int, int]:
+def output_size(
+    op: str, x: Tensor | np.ndarray, kernel_size, stride, padding, dilation, ceil_mode: bool = False
+) -> tuple[int, int]:
     """(OH, OW) = floor((H + padding - dilation (K-1) - 1) / stride) + 1; a kernel that does not fit is an error.
 
     ``ceil_mode`` rounds up, but never starts a window in the padding at the far end (PyTorch's rule).

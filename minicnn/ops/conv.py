@@ -50,7 +50,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
     groups : int
         Group g of the outputs sees only group g of the inputs (AlexNet's two towers; ``groups=C`` is depthwise).
     algorithm : {"auto", "im2col"}
-        How the CPU room computes it.
+        How the CPU room computes it; so far both mean im2col and a matrix product.
 
     Returns
     -------

@@ -22,12 +22,13 @@ class GetItem(Function):
 
     @staticmethod
     def backward(ctx, grad):
-        dx = channels_last_full(ctx.shape, 0, grad.dtype)
         if _is_basic(ctx.index):
+            dx = channels_last_full(ctx.shape, 0, grad.dtype)
             dx[ctx.index] = grad  # slices pick each element at most once
-        else:
-            np.add.at(dx, ctx.index, grad)
-        return dx
+            return dx
+        dx = channels_last_full(ctx.shape, 0, np.float64)
+        np.add.at(dx, ctx.index, grad)
+        return dx.astype(grad.dtype)
 
 
 def _is_basic(index) -> bool:
@@ -47,7 +48,8 @@ def getitem(x: Tensor, index) -> Tensor:
     try:
         return apply_op("getitem", x, index=index)
     except IndexError as error:
-        raise IndexingError(f"{error} (the tensor has shape {x.shape})") from None
+        hint = "; mc.tensor([...], dtype='int64') makes an index" if "integer" in str(error) else ""
+        raise IndexingError(f"{error} (the tensor has shape {x.shape}){hint}") from None
 
 
 class IndexingError(ShapeError, IndexError):

@@ -1,4 +1,4 @@
-"""Local response normalisation, AlexNet's brightness control between neighbouring channels."""
+"""Local response normalisation: neighbouring channels damp each other (AlexNet's "brightness normalization")."""
 
 from __future__ import annotations
 

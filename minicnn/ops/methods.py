@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import operator
 
+import numpy as np
+
+from ..autograd import grad_enabled
+from ..errors import GraphError
 from ..tensor import Tensor
 from . import activation, arithmetic, indexing, matmul, reduction, shape
 
@@ -26,6 +30,32 @@ for _name, _op in {
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Tensor, f"__{_name}__", arithmetic.compare(getattr(operator, _name)))
 Tensor.__hash__ = object.__hash__
+Tensor.__and__ = arithmetic.compare(operator.and_)  # masks: (x > 0) & (x < 1)
+Tensor.__or__ = arithmetic.compare(operator.or_)
+Tensor.__invert__ = lambda mask: Tensor(~mask.data)
+Tensor.any = lambda mask: Tensor(np.asarray(mask.data.any()))
+Tensor.all = lambda mask: Tensor(np.asarray(mask.data.all()))
+
+
+def _in_place(op):
+    """``p -= lr * p.grad``: a leaf that requires a gradient changes in place under no_grad, as in PyTorch's loops.
+
+    Everything else gets a new tensor, as any ``a = a - b`` does: arrays that a graph has saved never change.
+    """
+
+    def method(self, other):
+        if not (self.requires_grad and self.node is None):
+            return op(self, other)
+        if grad_enabled():
+            raise GraphError("a leaf that requires a gradient is changed in place only inside `with mc.no_grad():`")
+        self.data[...] = op(self, other).data
+        return self
+
+    return method
+
+
+Tensor.__iadd__, Tensor.__isub__ = _in_place(arithmetic.add), _in_place(arithmetic.sub)
+Tensor.__imul__, Tensor.__itruediv__ = _in_place(arithmetic.mul), _in_place(arithmetic.div)
 
 Tensor.__neg__ = arithmetic.neg
 Tensor.__abs__ = arithmetic.abs
@@ -35,9 +65,9 @@ Tensor.T = property(shape.transpose, doc="All axes reversed.")
 for _method in (
     *(arithmetic.exp, arithmetic.log, arithmetic.sqrt, arithmetic.abs, arithmetic.pow, arithmetic.clip),
     *(reduction.sum, reduction.mean, reduction.var, reduction.max, reduction.min, reduction.argmax),
-    *(shape.reshape, shape.flatten, shape.transpose, shape.squeeze, shape.unsqueeze, shape.split),
+    *(shape.reshape, shape.flatten, shape.transpose, shape.permute),
+    *(shape.clone, shape.squeeze, shape.unsqueeze, shape.split),
     *(matmul.matmul, activation.relu, activation.sigmoid, activation.tanh, activation.softmax),
 ):
     setattr(Tensor, _method.__name__, _method)
-Tensor.permute = shape.transpose
 Tensor.view = shape.reshape

@@ -10,10 +10,6 @@ from . import checks
 from .registry import apply_op, register
 
 
-def _output_size(x, kernel_size, stride, padding, dilation, ceil_mode):
-    return checks.output_size("pooling", Tensor(x), kernel_size, stride, padding, dilation, ceil_mode)
-
-
 @register("max_pool2d")
 class MaxPool2d(Function):
     """y = the largest x in each window; the gradient goes to that pixel alone (the first one, if several are equal)."""
@@ -21,7 +17,7 @@ class MaxPool2d(Function):
     @staticmethod
     def forward(ctx, x, kernel_size, stride, padding, dilation, ceil_mode):
         ctx.input_size, ctx.geometry = x.shape[2:], (kernel_size, stride, padding, dilation)
-        out_size = _output_size(x, *ctx.geometry, ceil_mode)
+        out_size = checks.output_size("max_pool2d", x, *ctx.geometry, ceil_mode)
         y, index = kernels.max_pool2d(x, *ctx.geometry, out_size)  # both (N, C, OH, OW); index = kh*KW + kw
         ctx.save_for_backward(index)
         return y
@@ -39,7 +35,7 @@ class AvgPool2d(Function):
     @staticmethod
     def forward(ctx, x, kernel_size, stride, padding, ceil_mode, count_include_pad):
         ctx.input_size, ctx.geometry, ctx.include = x.shape[2:], (kernel_size, stride, padding), count_include_pad
-        out_size = _output_size(x, *ctx.geometry, (1, 1), ceil_mode)
+        out_size = checks.output_size("avg_pool2d", x, *ctx.geometry, (1, 1), ceil_mode)
         return kernels.avg_pool2d(x, *ctx.geometry, out_size, count_include_pad)  # (N, C, OH, OW)
 
     @staticmethod
@@ -105,7 +101,6 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bo
     """
     x = as_tensor(x)
     options = _window("max_pool2d", x, kernel_size, stride, padding, dilation)
-    checks.output_size("max_pool2d", x, *options.values(), ceil_mode)
     return apply_op("max_pool2d", x, **options, ceil_mode=bool(ceil_mode))
 
 
@@ -119,7 +114,6 @@ def avg_pool2d(
     """
     x = as_tensor(x)
     options = _window("avg_pool2d", x, kernel_size, stride, padding, 1)
-    checks.output_size("avg_pool2d", x, *options.values(), ceil_mode)
     del options["dilation"]
     return apply_op("avg_pool2d", x, **options, ceil_mode=bool(ceil_mode), count_include_pad=bool(count_include_pad))
 

@@ -146,8 +146,8 @@ def min(x, axis=None, keepdims: bool = False) -> Tensor:  # noqa: A001
 
 
 @checks.takes_dim
-def argmax(x, axis=None) -> Tensor:
+def argmax(x, axis=None, keepdims: bool = False) -> Tensor:
     """Index of the largest element (the first, if several), int64, without history."""
     x = as_tensor(x)
     _not_empty(x, _axes(x, axis, "argmax"), "argmax")
-    return Tensor(np.asarray(x.data.argmax(axis)))
+    return Tensor(np.asarray(x.data.argmax(axis, keepdims=keepdims)))

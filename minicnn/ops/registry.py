@@ -65,16 +65,17 @@ def replace(name: str, function: type[Function]) -> Iterator[None]:
     if not (isinstance(function, type) and issubclass(function, Function)):
         raise ArgumentError(f"replace: {name!r} must be replaced by a subclass of mc.Function, got {function!r}")
     before = FUNCTIONS[name]
-    FUNCTIONS[name] = _taking_only_what_it_knows(function)
+    FUNCTIONS[name] = _taking_only_what_it_knows(name, function)
     try:
         yield
     finally:
         FUNCTIONS[name] = before
 
 
-def _taking_only_what_it_knows(function: type[Function]) -> type[Function]:
+def _taking_only_what_it_knows(name: str, function: type[Function]) -> type[Function]:
     """A subclass whose ``apply`` leaves out the neutral options that ``function.forward`` does not name."""
     parameters = inspect.signature(function.forward).parameters.values()
+    neutral = NEUTRAL | ({"stride": (1, 1)} if name == "conv2d" else {})  # a pool's stride is its window's, no neutral
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     known = {p.name for p in parameters}
 
@@ -83,7 +84,7 @@ def _taking_only_what_it_knows(function: type[Function]) -> type[Function]:
         def apply(cls, *inputs, **options) -> Tensor:
             for option in [] if takes_any else [o for o in options if o not in known]:
                 value = options.pop(option)
-                if value != NEUTRAL.get(option, object()):
+                if option not in neutral or value != neutral[option]:
                     raise ArgumentError(
                         f"{function.__name__}.forward takes no option {option!r}, but this call needs "
                         f"{option}={value!r}"

@@ -92,6 +92,19 @@ class Cast(Function):
         return grad.astype(ctx.dtype)
 
 
+@register("clone")
+class Clone(Function):
+    """The same numbers in an array of their own."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.copy(order="K")
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
 @register("channel_shuffle")
 class ChannelShuffle(Function):
     """Channel i*(C/g) + j moves to j*g + i: a transpose of (g, C/g) (Zhang et al. 2018, ShuffleNet, section 3.1)."""
@@ -137,19 +150,33 @@ def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def transpose(x, *axes) -> Tensor:
-    """``transpose(x)`` reverses the axes, ``transpose(x, 0, 2, 3, 1)`` orders all, ``transpose(x, 1, 2)`` swaps two."""
+    """``transpose(x)`` reverses the axes, ``transpose(x, 0, 2, 3, 1)`` orders all, ``transpose(x, 0, 1)`` swaps two.
+
+    Two axes always swap, as in PyTorch; ``transpose(x, (0, 1))`` is an order, as in NumPy.
+    """
     x = as_tensor(x)
-    axes = tuple(axes[0]) if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+    in_order = len(axes) == 1 and isinstance(axes[0], (tuple, list))
+    axes = tuple(axes[0]) if in_order else axes
     if not axes:
         axes = tuple(reversed(range(x.ndim)))
     axes = tuple(checks.axis("transpose", a, x.shape) for a in axes)
-    if len(axes) == 2 and x.ndim != 2:
+    if len(axes) == 2 and not in_order and axes[0] != axes[1]:
         order = list(range(x.ndim))
         order[axes[0]], order[axes[1]] = axes[1], axes[0]
         axes = tuple(order)
     if sorted(axes) != list(range(x.ndim)):
         raise ShapeError(f"transpose: axes {axes} must name each of the {x.ndim} axes of shape {x.shape} once")
     return apply_op("transpose", x, axes=axes)
+
+
+def permute(x, *axes) -> Tensor:
+    """All axes in the given order."""
+    return transpose(x, axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes)
+
+
+def clone(x) -> Tensor:
+    """A copy that hands its gradient on."""
+    return apply_op("clone", as_tensor(x))
 
 
 @checks.takes_dim

@@ -87,8 +87,8 @@ class Optimizer:
                 yield index, parameter, group
                 index += 1
 
-    def zero_grad(self) -> None:
-        """Forget all gradients; call it before each backward, since gradients accumulate."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients (set to None, as by PyTorch's default); before each backward, since they accumulate."""
         for _, parameter, _ in self.numbered():
             parameter.grad = None
 
@@ -102,7 +102,16 @@ class Optimizer:
                             f"{type(self).__name__}: parameter {index} has shape {parameter.shape}, but its gradient "
                             f"has {parameter.grad.shape}"
                         )
-                    self.update(parameter, self.state.setdefault(index, {}), group)
+                    self.update(parameter, self._state_of(index, parameter), group)
+
+    def _state_of(self, index: int, parameter: Parameter) -> dict:
+        """A parameter's running averages, in its dtype: the model may have been converted since the last step."""
+        state = self.state.setdefault(index, {})
+        parameter.grad = parameter.grad.astype(parameter.dtype, copy=False)
+        for name, value in state.items():
+            if isinstance(value, np.ndarray) and value.dtype != parameter.dtype:
+                state[name] = value.astype(parameter.dtype)
+        return state
 
     def update(self, parameter: Parameter, state: dict, group: dict) -> None:
         """Change one parameter in place; ``state`` is its own, to keep running averages in."""
