@@ -21,7 +21,24 @@ def _checked(container: str, module) -> Module:
     return module
 
 
-class Sequential(Module):
+class _Row(Module):
+    """Modules in a row, by number or by name."""
+
+    def append(self, module: Module):
+        self._modules[str(len(self))] = _checked(type(self).__name__, module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._modules.values())
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._modules[list(self._modules)[index]] = _checked(type(self).__name__, module)
+
+
+class Sequential(_Row):
     """One after another. Takes modules, or one dict of names to modules; slices give a Sequential."""
 
     def __init__(self, *modules) -> None:
@@ -36,26 +53,13 @@ class Sequential(Module):
             x = module(x)
         return x
 
-    def append(self, module: Module) -> Sequential:
-        self._modules[str(len(self))] = _checked("Sequential", module)
-        return self
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[index]] = _checked("Sequential", module)
-
     def __getitem__(self, index):
         if isinstance(index, slice):
             return Sequential(dict(list(self._modules.items())[index]))
         return list(self._modules.values())[index]
 
 
-class ModuleList(Module):
+class ModuleList(_Row):
     """A list of modules whose parameters are found; its owner decides how they are called."""
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
@@ -71,19 +75,6 @@ class ModuleList(Module):
         raise UnfinishedError(
             f"a ModuleList of {len(self)} modules is not called itself; call its modules in your forward"
         )
-
-    def append(self, module: Module) -> ModuleList:
-        self._modules[str(len(self))] = _checked("ModuleList", module)
-        return self
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        self._modules[list(self._modules)[index]] = _checked("ModuleList", module)
 
     def __getitem__(self, index):
         modules = list(self._modules.values())[index]

@@ -64,12 +64,14 @@ class Max(Function):
     @staticmethod
     def backward(ctx, grad):
         x, y = ctx.saved
-        return _shared_among_equals(grad, x, y, ctx.axes)
+        wins = x == _as_if_kept(y, x.shape, ctx.axes)
+        winners = wins.sum(ctx.axes, keepdims=True, dtype=grad.dtype)
+        return wins * (_as_if_kept(grad, x.shape, ctx.axes) / winners)
 
 
 @register("min")
-class Min(Function):
-    """y = smallest x over axes; equal minima share the gradient"""
+class Min(Max):
+    """y = smallest x over axes; backward as Max's"""
 
     @staticmethod
     def forward(ctx, x, axes, keepdims):
@@ -77,17 +79,6 @@ class Min(Function):
         ctx.axes = axes
         ctx.save_for_backward(x, y)
         return y
-
-    @staticmethod
-    def backward(ctx, grad):
-        x, y = ctx.saved
-        return _shared_among_equals(grad, x, y, ctx.axes)
-
-
-def _shared_among_equals(grad, x, y, axes):
-    """The gradient of an extreme value y, in equal parts to all elements that equal it."""
-    wins = x == _as_if_kept(np.asarray(y), x.shape, axes)
-    return wins * (_as_if_kept(grad, x.shape, axes) / wins.sum(axes, keepdims=True, dtype=grad.dtype))
 
 
 def _axes(x: Tensor, axis, name: str) -> tuple[int, ...]:
