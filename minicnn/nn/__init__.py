@@ -20,7 +20,8 @@ from .functions import (
     Tanh,
 )
 from .layers import BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm
-from .module import Module, Parameter
+from .module import Module
+from .parts import Parameter
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Flatten", "Identity",

@@ -10,7 +10,8 @@ from .. import functional as F
 from ..errors import ArgumentError
 from ..ops import checks
 from . import init
-from .module import Module, Parameter
+from .module import Module
+from .parts import Parameter
 
 
 def _positive(layer: str, **counts) -> None:

@@ -5,31 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 
 from ..device import DEVICES, check_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
-from ..kernels.layout import channels_last
 from ..tensor import Tensor, as_array, check_dtype, tensor
-
-
-class LoadedKeys(NamedTuple):
-    """What ``load_state_dict`` found: keys of the model that the file lacks, and keys that the model lacks."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Parameter(Tensor):
-    """A tensor that is learned: requires a gradient, and 4-d ones lie channels-last in memory."""
-
-    __slots__ = ()
-
-    def __init__(self, data, requires_grad: bool = True) -> None:
-        array = as_array(data) if isinstance(data, (Tensor, np.ndarray)) else tensor(data).data
-        super().__init__(channels_last(array), requires_grad)
+from .parts import HookHandle, LoadedKeys, Parameter
 
 
 class Module:
@@ -318,19 +300,3 @@ def evaluating(model: Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             object.__setattr__(module, "training", mode)
-
-
-class HookHandle:
-    """What ``register_forward_hook`` returns; ``remove()`` takes the hook away."""
-
-    def __init__(self, hooks: dict) -> None:
-        self._hooks = hooks
-
-    def remove(self) -> None:
-        self._hooks.pop(id(self), None)
-
-    def __enter__(self) -> HookHandle:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.remove()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 
 from ..autograd import Function
-from ..errors import DtypeError, ShapeError
 from ..tensor import Tensor, as_array
+from .operands import alike, explain
 from .registry import apply_op, register
 
 
@@ -216,47 +214,11 @@ class Clip(Function):
         return grad * inside
 
 
-def _explain(name: str, a, b) -> None:
-    """Called when an operation on two inputs failed: say so if None or shapes that do not broadcast are to blame."""
-    if a is None or b is None:
-        raise DtypeError(
-            f"{name} takes two tensors or numbers, got None; does the function that gave it lack its return?"
-        ) from None
-    shapes = as_array(a).shape, as_array(b).shape
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise ShapeError(
-            f"{name}: shapes {shapes[0]} and {shapes[1]} do not fit together; "
-            "from the last axis backwards, lengths must be equal or 1"
-        ) from None
-
-
-def _alike(a, b) -> tuple:
-    """Two operands in one dtype: a Python number takes the tensor's, integers beside floats become floats."""
-    for number, other in ((a, b), (b, a)):
-        if isinstance(number, numbers.Real) and isinstance(other, (Tensor, np.ndarray)):
-            kind = other.dtype.kind
-            if kind in "iu" and isinstance(number, numbers.Integral):  # an index stays an index: indices + 1
-                converted = Tensor(np.asarray(number, other.dtype))
-            elif kind in "iub":
-                converted = Tensor(np.asarray(number, np.int64 if isinstance(number, numbers.Integral) else np.float32))
-            else:
-                converted = Tensor(np.asarray(number, other.dtype))
-            a, b = (converted, b) if number is a else (a, converted)
-            break
-    kinds = [getattr(v, "dtype", np.dtype(object)).kind for v in (a, b)]
-    if sorted(kinds) in (["b", "f"], ["f", "i"], ["f", "u"]):
-        floating = (a, b)[kinds.index("f")].dtype
-        a, b = (v if kind == "f" else Tensor(as_array(v).astype(floating)) for v, kind in zip((a, b), kinds))
-    return a, b
-
-
 def _binary(name: str, a, b) -> Tensor:
     try:
-        return apply_op(name, *_alike(a, b))
+        return apply_op(name, *alike(a, b))
     except (TypeError, ValueError):
-        _explain(name, a, b)
+        explain(name, a, b)
         raise
 
 
@@ -317,9 +279,9 @@ def compare(operator):
 
     def method(a, b):
         try:
-            return Tensor(np.asarray(operator(*map(as_array, _alike(a, b)))))
+            return Tensor(np.asarray(operator(*map(as_array, alike(a, b)))))
         except ValueError:
-            _explain(operator.__name__, a, b)
+            explain(operator.__name__, a, b)
             raise
 
     return method

@@ -1,0 +1,43 @@
+"""What a Module holds and hands out: parameters, hook handles, the result of loading."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..kernels.layout import channels_last
+from ..tensor import Tensor, as_array, tensor
+
+
+class LoadedKeys(NamedTuple):
+    """What ``load_state_dict`` found: keys of the model that the file lacks, and keys that the model lacks."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Parameter(Tensor):
+    """A tensor that is learned: requires a gradient, and 4-d ones lie channels-last in memory."""
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad: bool = True) -> None:
+        array = as_array(data) if isinstance(data, (Tensor, np.ndarray)) else tensor(data).data
+        super().__init__(channels_last(array), requires_grad)
+
+
+class HookHandle:
+    """What ``register_forward_hook`` returns; ``remove()`` takes the hook away."""
+
+    def __init__(self, hooks: dict) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        self._hooks.pop(id(self), None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.remove()
