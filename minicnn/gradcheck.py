@@ -8,8 +8,8 @@ A function with many outputs y becomes one number by L = sum w * y with fixed ra
 output counts, and none cancels another as in a plain sum. What backward says for the upstream gradient w must equal the
 slope within ``atol + rtol * max(|analytic|, |numeric|)`` plus the rounding error of the difference itself.
 
-``gradcheck_subjects.py`` is what can be checked, ``gradcheck_diagnosis.py`` reads the pattern of a mismatch,
-``gradcheck_map.py`` draws it.
+``gradcheck_subjects.py`` is what can be checked, ``gradcheck_diagnosis.py`` and ``gradcheck_where.py`` read the pattern
+of a mismatch, ``gradcheck_map.py`` draws it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .errors import GradcheckError, ShapeError
-from .gradcheck_diagnosis import Findings, diagnose
+from .gradcheck_diagnosis import diagnose
+from .gradcheck_findings import Findings
 from .gradcheck_subjects import FunctionSubject, PairSubject, Subject, refuse_changes
 from .tensor import as_array
 

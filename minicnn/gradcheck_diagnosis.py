@@ -8,63 +8,12 @@ backward again with another upstream gradient, or measure how each single output
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property
+from collections.abc import Iterator
 
 import numpy as np
 
-JACOBIAN_SIZE = 2_000_000  # numbers
-JACOBIAN_ROWS = 400
-
-
-@dataclass
-class Findings:
-    """One argument's gradient, analytic and numeric, in all elements or (a large argument) those picked by ``box``."""
-
-    argument: str
-    shape: tuple[int, ...]
-    box: tuple[np.ndarray, ...]  # the indices checked, per axis
-    analytic: np.ndarray
-    numeric: np.ndarray
-    wrong: np.ndarray  # bool
-    kinks: np.ndarray  # bool: not differentiable there, and not counted as wrong
-    values: np.ndarray  # the argument itself
-    slack: float  # differences below this say nothing
-    upstream: np.ndarray
-    shapes: dict[str, tuple[int, ...]]  # of all arguments
-    backward: Callable[[np.ndarray], np.ndarray]  # upstream gradient -> analytic gradient
-    outputs: Callable[[int], np.ndarray]  # number of an element -> slope of each output by it
-
-    def near(self, a, b) -> np.ndarray:
-        """Element by element: equal as far as such measurements tell."""
-        with np.errstate(invalid="ignore"):
-            return np.abs(a - b) <= self.slack + 1e-4 * np.maximum(np.abs(a), np.abs(b))
-
-    def fits(self, corrected: np.ndarray) -> bool:
-        """Would this gradient be right? It must also be much better than the given one."""
-        off, before = np.abs(corrected - self.numeric)[~self.kinks], np.abs(self.analytic - self.numeric)[~self.kinks]
-        return bool(self.near(corrected, self.numeric)[~self.kinks].all() and off.max() < 0.1 * before.max())
-
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """Flat numbers of the elements in the Jacobian: wrong ones first, kinks left out."""
-        order = np.concatenate([np.flatnonzero(self.wrong), np.flatnonzero(~self.wrong & ~self.kinks)])
-        return order[: max(4, min(JACOBIAN_ROWS, JACOBIAN_SIZE // max(self.upstream.size, 1)))]
-
-    @cached_property
-    def jacobian(self) -> np.ndarray:
-        """d output / d element, (rows, *output shape)"""
-        return np.stack([self.outputs(i) for i in self.rows])
-
-    @cached_property
-    def parts(self) -> np.ndarray:
-        """What each output contributes to each element's gradient, (rows, *output shape)."""
-        return self.jacobian * self.upstream
-
-    def at_rows(self, array: np.ndarray) -> np.ndarray:
-        return np.asarray(array).reshape(-1)[self.rows]
+from .gradcheck_findings import Findings, fraction
+from .gradcheck_where import only_at_border, only_some_channels, only_some_values, only_some_values_of_a_vector
 
 
 def diagnose(f: Findings) -> str:
@@ -145,7 +94,7 @@ def constant_factor(f: Findings) -> str | None:
 def _name_factor(c: float, f: Findings) -> str:
     if abs(c + 1) < 1e-4:
         return "sign flipped: analytic = -numeric everywhere; a minus is missing or one too many"
-    text = f"constant factor {_fraction(c)}: analytic = {_fraction(c)} * numeric everywhere"
+    text = f"constant factor {fraction(c)}: analytic = {fraction(c)} * numeric everywhere"
     for n, what in _sizes(f):
         summed, averaged = abs(c / n - 1) < 1e-4, abs(c * n - 1) < 1e-4
         if n == 2 and (summed or averaged):
@@ -156,11 +105,6 @@ def _name_factor(c: float, f: Findings) -> str:
         if averaged:
             return f"averaged where it should be summed (factor 1/N, N = {n}, {what}): {n} times too small"
     return text
-
-
-def _fraction(c: float) -> str:
-    near = Fraction(c).limit_denominator(1000)
-    return str(near) if near != 0 and abs(float(near) / c - 1) < 1e-5 else f"{c:.5g}"
 
 
 def _sizes(f: Findings) -> Iterator[tuple[int, str]]:
@@ -280,85 +224,6 @@ def skip_path(f: Findings) -> str | None:
     if f.near(f.analytic, upstream).all():
         return "upstream gradient passed on unchanged: backward forgot the function's own derivative"
     return None
-
-
-# Where: which elements are wrong -------------------------------------------------------------------------------------
-def only_at_border(f: Findings) -> str | None:
-    if f.wrong.ndim < 3 or min(f.shape[-2:]) < 3:
-        return None
-    rows, columns = f.box[-2], f.box[-1]
-    edge = np.minimum(
-        np.minimum(rows, f.shape[-2] - 1 - rows)[:, None], np.minimum(columns, f.shape[-1] - 1 - columns)[None, :]
-    )  # (rows, columns): steps to the nearest side
-    flat = f.wrong.reshape(-1, *edge.shape)
-    width = int(edge[flat.any(0)].max()) + 1
-    if not (edge >= width).any():
-        return None
-    sides = {"top": flat[:, 0], "bottom": flat[:, -1], "left": flat[:, :, 0], "right": flat[:, :, -1]}
-    bad = [name for name, side in sides.items() if side.mean() >= 0.5]
-    if not bad:
-        return None
-    return (
-        f"wrong only at the border ({', '.join(bad)}; up to {width} from the side), right inside: look at the "
-        f"padding, and at windows that reach over the image"
-    )
-
-
-def only_some_values_of_a_vector(f: Findings) -> str | None:
-    """Before channels: a vector has no other axis to tell them by."""
-    return only_some_values(f) if f.wrong.ndim == 1 else None
-
-
-def only_some_channels(f: Findings) -> str | None:
-    """All wrong elements lie in some indices of one axis, and most elements there are wrong."""
-    image = f.wrong.ndim > 1 and _axis_0_is_the_batch(f)
-    for axis in [1, 0, *range(2, f.wrong.ndim)] if image else range(f.wrong.ndim):
-        others = tuple(k for k in range(f.wrong.ndim) if k != axis)
-        here = f.wrong.any(others)
-        if here.all() or f.wrong.mean(others)[here].min() < 0.5:
-            continue
-        which = f.box[axis][here]
-        run = which[-1] - which[0] + 1 == len(which)
-        if f.wrong.ndim == 1 and not run and len(which) > len(here) / 3:
-            continue  # a vector's scattered elements are no channels
-        text = f"only for some channels: axis {axis}, index {', '.join(map(str, which))} of {f.shape[axis]}"
-        if image and axis == 0:
-            text = f"only for some samples of the batch: index {', '.join(map(str, which))} of {f.shape[0]}"
-        size = len(which)
-        if run and size > 1 and f.shape[axis] % size == 0 and which[0] % size == 0:
-            text += f" (a run: group {which[0] // size} of {f.shape[axis] // size}?)"
-        return f"{text}; the others are right{_factor_there(f)}"
-    return None
-
-
-def _axis_0_is_the_batch(f: Findings) -> bool:
-    """Sample n of the argument goes into sample n of the output and into no other."""
-    if f.upstream.ndim == 0 or f.upstream.shape[0] != f.shape[0]:
-        return False
-    sample = f.box[0][np.unravel_index(f.rows, f.wrong.shape)[0]]  # (rows,)
-    touched = (~f.near(f.parts, 0)).reshape(len(sample), f.shape[0], -1).any(2)  # (rows, N)
-    return not (touched & (np.arange(f.shape[0]) != sample[:, None])).any()
-
-
-def _factor_there(f: Findings) -> str:
-    a, n = f.analytic[f.wrong], f.numeric[f.wrong]
-    c = (a * n).sum() / (n * n).sum()
-    if len(a) < 2 or not f.near(a, c * n).all():
-        return ""
-    return "; there the gradient is zero" if c == 0 else f"; there analytic = {_fraction(c)} * numeric"
-
-
-def only_some_values(f: Findings) -> str | None:
-    wrong, right = f.values[f.wrong], f.values[~f.wrong & ~f.kinks]
-    if min(len(wrong), len(right)) < 3:
-        return None
-    if wrong.max() < right.min():
-        where = f"{f.argument} < {right.min():.4g}"
-    elif wrong.min() > right.max():
-        where = f"{f.argument} > {right.max():.4g}"
-    else:
-        return None
-    return f"only for some values: wrong where {where}{_factor_there(f)}; look at that branch"
 
 
 def no_simple_pattern(f: Findings) -> str:
