@@ -63,6 +63,10 @@ def demo(**options) -> None:
 @click.option("--data", "data_name", default="digits", show_default=True)
 @click.option("--epochs", default=20, show_default=True)
 @click.option("--out", help="Run folder; left out: runs/MODEL-DATA. A number is added if it exists.")
+@click.option(
+    "--checkpoint-every", type=int, help="Batches between checkpoints; there is one after every epoch anyway."
+)
+@click.option("--resume", is_flag=True, help="Go on in the folder --out where a run was cut off, bit for bit.")
 @_options(*RECIPE)
 def train(model_name: str, data_name: str, out: str | None, **options) -> None:
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder."""

@@ -43,6 +43,12 @@ def _umask() -> int:
     return mask
 
 
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Delete the temporary files of :func:`replacing` that a killed process left in ``folder``."""
+    for path in pathlib.Path(folder).glob(".*-????????.*"):
+        path.unlink(missing_ok=True)
+
+
 def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
     """Make ``path``, or ``path-2``, ``path-3`` ... if it is there already: earlier runs are never written over."""
     path = pathlib.Path(path)

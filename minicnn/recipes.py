@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
+import shlex
 
 import click
 
@@ -41,7 +43,7 @@ def loaders(data_name: str, batch_size: int, seed: int, smallest: int = 1) -> di
 
 def train(
     model_name: str, data_name: str, epochs: int, batch_size: int, lr: float, seed: int, out: str, device: str = "cpu",
-    threads: int | None = None,
+    threads: int | None = None, checkpoint_every: int | None = None, resume: bool = False,
 ) -> float:  # fmt: skip
     """Train a model by name on a data set by name (SGD with momentum 0.9, weight decay 1e-4, cosine schedule
     after a short warm-up).
@@ -69,15 +71,31 @@ def train(
 
     images, _ = by_split["test"].load([0], epoch=0)
     table = summary(model, images.shape[1:], show=False)
-    folder = fresh_folder(out)
+    folder = pathlib.Path(out) if resume else fresh_folder(out)
     click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")
     click.echo(f"{table}\n")
     metadata = {"model": model_name, "data": data_name, "num_classes": str(len(dataset.classes)), "seed": str(seed)}
-    trainer = Trainer(
-        model, optimizer, by_split["train"], by_split["val"], schedule=schedule, out=folder, metadata=metadata
+    again = (
+        f"minicnn train --model {model_name} --data {data_name} --epochs {epochs} --batch-size {batch_size} "
+        f"--lr {lr:g} --seed {seed} --out {shlex.quote(str(folder))} --resume"
     )
+    trainer = Trainer(
+        model,
+        optimizer,
+        by_split["train"],
+        by_split["val"],
+        schedule=schedule,
+        out=folder,
+        metadata=metadata,
+        checkpoint_every=checkpoint_every,
+        resume_command=again,
+    )
+    if resume:
+        message = trainer.resume()
+        click.echo(message or f"going on in {folder} after epoch {len(trainer.rows)}", err=True)
     try:
-        trainer.fit(epochs)
+        if len(trainer.rows) < epochs:
+            trainer.fit(epochs - len(trainer.rows))
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # if no epoch was finished, it is empty

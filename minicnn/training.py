@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 import pathlib
 import sys
@@ -13,12 +14,12 @@ from operator import length_hint
 import numpy as np
 from tqdm.auto import tqdm
 
+from . import checkpoint, plots, weights
 from . import functional as F
-from . import plots, weights
 from .autograd import no_grad
 from .data import Loader
 from .errors import ArgumentError, DataError, DivergedError
-from .files import replacing, writing
+from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
 from .nn import Module
 from .nn.module import evaluating
@@ -70,12 +71,17 @@ class Trainer:
         Written into the weights' headers.
     progress : bool
         Show a bar with loss, accuracy and images per second.
+    checkpoint_every : int, optional
+        Batches between checkpoints within an epoch; there is one after every epoch in any case. Needs ``out``.
+    resume_command : str
+        What to tell the user who stops a run with Ctrl-C.
     """
 
     def __init__(
         self, model: Module, optimizer: Optimizer, train: Loader, val: Loader | None = None, *,
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
-        metadata: dict[str, str] | None = None, progress: bool = True,
+        metadata: dict[str, str] | None = None, progress: bool = True, checkpoint_every: int | None = None,
+        resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
         _check_parts(model, optimizer, train, val)
         self.model, self.optimizer, self.train, self.val = model, optimizer, train, val
@@ -84,6 +90,8 @@ class Trainer:
         self.metadata = metadata or {}
         self.rows: list[dict] = []
         self.best_accuracy = -1.0
+        self.checkpoint_every, self.resume_command = checkpoint_every, resume_command
+        self._batches_done, self._average = 0, Average()  # of the epoch that is going on
 
     def fit(self, epochs: int) -> list[dict]:
         """Train for ``epochs`` more epochs; returns all rows of ``metrics.csv`` so far.
@@ -99,26 +107,66 @@ class Trainer:
                 self.out.mkdir(parents=True, exist_ok=True)
         done = len(self.rows)
         try:
-            for epoch in range(done + 1, done + epochs + 1):
-                self._fit_epoch(epoch, done + epochs)
+            with checkpoint.stopping_politely() as stop:
+                for epoch in range(done + 1, done + epochs + 1):
+                    self._fit_epoch(epoch, done + epochs, stop)
         finally:
             if self.out is not None and self.rows:
                 plots.curves(self.rows, self.out / "curves.png")
         return self.rows
 
-    def _fit_epoch(self, epoch: int, last: int) -> None:
-        start, average = time.perf_counter(), Average()
+    def resume(self) -> str:
+        """Go on from the newest good checkpoint in ``out``; returns a message if that is not the newest one.
+
+        The next ``fit`` first ends the epoch that was interrupted. Raises FileError if there is nothing to go on from.
+        """
+        remove_leftovers(self.out)
+        progress, message = checkpoint.restore(self.out, self.model, self.optimizer, self.schedule)
+        self.rows, self.best_accuracy = progress["rows"], progress["best_accuracy"]
+        self._batches_done = progress["batches_done"]
+        self._average.__dict__.update(progress["average"])
+        return message
+
+    def save_checkpoint(self) -> None:
+        """Write everything needed to go on from here to ``out``."""
+        progress = {
+            "rows": self.rows, "best_accuracy": self.best_accuracy, "batches_done": self._batches_done,
+            "average": vars(self._average),
+        }  # fmt: skip
+        checkpoint.save(self.out, self.model, self.optimizer, self.schedule, progress)
+
+    def _batches(self, epoch: int):
+        """What is left of an epoch: all of it, or the rest of an interrupted one."""
+        if isinstance(self.train, Loader):
+            return self.train.batches(epoch - 1, self._batches_done)
+        return itertools.islice(self.train, self._batches_done, None)
+
+    def _after_batch(self, stop: checkpoint.StopAsked) -> None:
+        self._batches_done += 1
+        due = self.checkpoint_every is not None and self._batches_done % self.checkpoint_every == 0
+        if self.out is not None and (due or stop.asked):
+            self.save_checkpoint()
+        if stop.asked:
+            if self.out is not None:
+                tqdm.write(f"\nstopped; to go on: {self.resume_command}", sys.stderr)
+            raise KeyboardInterrupt
+
+    def _fit_epoch(self, epoch: int, last: int, stop: checkpoint.StopAsked) -> None:
+        start, average = time.perf_counter(), self._average
+        seen_before = average.images
         self.model.train()
         with (
             self._bar(length_hint(self.train), f"epoch {epoch}/{last}") as bar,
             announced_by(lambda line: bar.write(line, sys.stderr)),
         ):
-            for images, labels in self.train:
+            bar.update(self._batches_done)
+            for images, labels in self._batches(epoch):
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
                 average.add(loss, logits, as_array(labels))
-                bar.set_postfix(self._figures(average, start), refresh=False)
+                bar.set_postfix(self._figures(average, average.images - seen_before, start), refresh=False)
                 bar.update()
+                self._after_batch(stop)
             if not average.images:
                 raise DataError(
                     f"epoch {epoch}: the training loader gave no batch; a generator is used up after one epoch"
@@ -129,11 +177,15 @@ class Trainer:
             validation = self.evaluate(self.val) if self.val is not None else None
             if validation is not None:
                 self._check_finite("the validation loss", validation.loss, epoch)
-            figures = self._figures(average, start, seconds)
+            new_images = average.images - seen_before
+            figures = self._figures(average, new_images, start, seconds)
             if validation is not None:
                 figures.update(val_loss=f"{validation.loss:.3f}", val_acc=f"{100 * validation.accuracy:.1f}%")
             bar.set_postfix(figures, refresh=False)  # closing the bar shows them
-        self._record(epoch, average, validation, seconds)
+        self._record(epoch, average, validation, new_images / seconds, seconds)
+        self._batches_done, self._average = 0, Average()
+        if self.out is not None:
+            self.save_checkpoint()
 
     def _check_finite(self, what: str, value: float, epoch: int) -> None:
         if not np.isfinite(value):
@@ -163,16 +215,18 @@ class Trainer:
         return tqdm(total=batches or None, desc=label, unit="batch", disable=not self.progress, mininterval=often)
 
     @staticmethod
-    def _figures(average: Average, start: float, seconds: float | None = None) -> dict[str, str]:
-        speed = average.images / (seconds or time.perf_counter() - start)
+    def _figures(average: Average, images: int, start: float, seconds: float | None = None) -> dict[str, str]:
+        speed = images / (seconds or time.perf_counter() - start)
         return {"loss": f"{average.loss:.3f}", "acc": f"{100 * average.accuracy:.1f}%", "images/s": f"{speed:.0f}"}
 
-    def _record(self, epoch: int, average: Average, validation: Average | None, seconds: float) -> None:
+    def _record(
+        self, epoch: int, average: Average, validation: Average | None, images_per_second: float, seconds: float
+    ) -> None:
         row = {
             "epoch": epoch, "train_loss": average.loss, "train_accuracy": average.accuracy,
             "val_loss": validation and validation.loss, "val_accuracy": validation and validation.accuracy,
             "lr": self.optimizer.param_groups[0]["lr"],
-            "images_per_second": average.images / seconds, "seconds": seconds,
+            "images_per_second": images_per_second, "seconds": seconds,
         }  # fmt: skip
         self.rows.append(row)
         judged = average.accuracy if validation is None else validation.accuracy

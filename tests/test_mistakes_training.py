@@ -159,7 +159,7 @@ def test_exploding_learning_rate_keeps_finished_epochs(tmp_path):
     run.optimizer.param_groups[0]["lr"] = 1e38
     complaint(lambda: run.fit(3), mc.DivergedError, ("in epoch 2", "1e+38", "try 1e+37", "NaN in the data"))
     assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir() if p.suffix != ".png"} == kept
-    assert sorted(kept) == ["best.safetensors", "last.safetensors", "metrics.csv"]
+    assert sorted(kept) == ["best.safetensors", "checkpoint.safetensors", "last.safetensors", "metrics.csv"]
     assert all(np.isfinite(v).all() for v in mc.load(tmp_path / "run/last.safetensors").values())
 
 

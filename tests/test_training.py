@@ -16,6 +16,11 @@ from minicnn.data import transforms
 from minicnn.kernels.announce import announce, announced_by
 from minicnn.training import COLUMNS, Trainer, evaluate
 
+RUN_FILES = {
+    *("best.safetensors", "last.safetensors", "checkpoint.safetensors", "checkpoint-before.safetensors"),
+    *("curves.png", "metrics.csv"),
+}
+
 
 def small_problem(seed=0, workers=1):
     """LeNet-like on the digits' validation images: a second of training."""
@@ -81,7 +86,7 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
     assert metadata["model"] == "small" and float(metadata["accuracy"]) == pytest.approx(best, abs=1e-6)
     model.load_state_dict(mc.load(tmp_path / "best.safetensors"))
     assert evaluate(model, val).accuracy == pytest.approx(best)
-    files = ["best.safetensors", "curves.png", "last.safetensors", "metrics.csv"]
+    files = sorted(RUN_FILES)
     assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
@@ -152,7 +157,7 @@ def test_demo_trains_and_says_where_it_left_what(tmp_path):
     lines = result.stdout.strip().split("\n")
     assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 80
     assert str(out) in lines[-2] and "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
-    assert {p.name for p in out.iterdir()} == {"best.safetensors", "curves.png", "last.safetensors", "metrics.csv"}
+    assert {p.name for p in out.iterdir()} == RUN_FILES
 
 
 def test_train_command_in_this_process(tmp_path, capsys):

@@ -93,9 +93,13 @@ class Loader:
         return np.asarray(image), label
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        epoch, order = self.epoch, self.order(self.epoch)
-        self.epoch += 1
-        batches = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self))]
+        return self.batches(self.epoch)
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The batches of an epoch from number ``first`` on: where a resumed run goes on."""
+        self.epoch = epoch + 1  # what a plain loop over the loader takes next
+        order = self.order(epoch)
+        batches = [order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(first, len(self))]
         if self.workers == 0:
             for indices in batches:
                 yield self.load(indices, epoch)

@@ -31,6 +31,15 @@ class LRScheduler:
         self.t += 1
         self._set()
 
+    def state_dict(self) -> dict:
+        """The step number and the starting rates: all there is to go on from."""
+        return {"t": self.t, "base_lrs": list(self.base_lrs)}
+
+    def load_state_dict(self, saved: dict) -> None:
+        """Go on from a ``state_dict``."""
+        self.t, self.base_lrs = saved["t"], list(saved["base_lrs"])
+        self._set()
+
     def get_last_lr(self) -> list[float]:
         """The rates in force, one per group."""
         return [group["lr"] for group in self.optimizer.param_groups]
