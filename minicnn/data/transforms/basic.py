@@ -1,5 +1,4 @@
-"""Transforms of one image (C, H, W). Each is called with the image and a generator that is a function of (seed, epoch,
-index): the same picture is augmented in the same way whoever loads it, in whatever order."""
+"""Chaining and normalising."""
 
 from __future__ import annotations
 
@@ -7,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
-from ..ops import checks
+from ...errors import ArgumentError, ShapeError
+from . import checking
 
 Transform = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-class Compose:
+class Compose(checking.Described):
     """One transform after another."""
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -21,15 +20,21 @@ class Compose:
             raise ArgumentError(
                 f"Compose takes a list of transforms, got {type(transforms).__name__}; put it into brackets"
             )
+        for transform in transforms:
+            if isinstance(transform, type):
+                name = transform.__name__
+                raise ArgumentError(f"Compose takes transforms, got the class {name}; make one: {name}(...)")
+            if not callable(transform):
+                raise ArgumentError(f"Compose: a transform is called with (image, rng), got {transform!r}")
         self.transforms = tuple(transforms)
 
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         for transform in self.transforms:
             image = transform(image, rng)
         return image
 
 
-class Normalize:
+class Normalize(checking.Described):
     """(image - mean) / std, channel by channel."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -44,30 +49,8 @@ class Normalize:
                 f"Normalize: standard deviations must be > 0, got {self.std.ravel().tolist()}; images of one grey?"
             )
 
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        image = checking.floats("Normalize", image)
         if len(image) != len(self.mean):
             raise ShapeError(f"Normalize: {len(self.mean)} means for an image of {len(image)} channels")
         return (image - self.mean) / self.std
-
-
-class PadCrop:
-    """Pad by ``pixels`` zeros on every side, and cut out a window of the old size at random (He et al. 2016, 4.2)."""
-
-    def __init__(self, pixels: int) -> None:
-        self.pixels = checks.whole("PadCrop", "pixels", pixels, least=0)
-
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        p = self.pixels
-        _, h, w = image.shape
-        top, left = rng.integers(0, 2 * p + 1, 2)
-        return np.pad(image, ((0, 0), (p, p), (p, p)))[:, top : top + h, left : left + w]
-
-
-class Enlarge:
-    """Every pixel ``factor`` times in both directions: for networks that want larger images than the data set has."""
-
-    def __init__(self, factor: int) -> None:
-        self.factor = checks.whole("Enlarge", "factor", factor)
-
-    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return image.repeat(self.factor, axis=1).repeat(self.factor, axis=2)
