@@ -97,7 +97,7 @@ def _samples(source, n: int) -> tuple:
             hint = "; give it its channel axis with images[:, None]" if source.ndim == 3 else ""
             raise ShapeError(f"show takes images (N, C, H, W), got shape {source.shape}{hint}")
         return source[:n], None, None, len(source), ""
-    if isinstance(source, (tuple, list)) and len(source) == 2 and np.ndim(source[0]) == 4:  # a batch
+    if isinstance(source, (tuple, list)) and len(source) == 2 and getattr(source[0], "ndim", 0) == 4:  # a batch
         return (*_samples(source[0], n)[:1], source[1], None, len(source[0]), "")
     if hasattr(source, "order") and hasattr(source, "load"):  # a Loader; iterating would count as an epoch
         images, labels = source.load(source.order(source.epoch)[: min(n, source.batch_size)], source.epoch)

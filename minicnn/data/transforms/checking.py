@@ -9,11 +9,26 @@ from ...ops import checks
 
 
 class Described:
-    """Gives a transform its repr: the name and the options."""
+    """Gives a transform its repr: the call that made it, with four digits of each number."""
+
+    def __new__(cls, *arguments, **options):
+        made = super().__new__(cls)
+        made._made_by = arguments, options
+        return made
 
     def __repr__(self) -> str:
-        values = {k: v.ravel().tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        arguments, options = self._made_by
+        words = [*map(_short, arguments), *(f"{name}={_short(value)}" for name, value in options.items())]
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _short(value) -> str:
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (tuple, list)):
+        inside = ", ".join(map(_short, value))
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' * (len(value) == 1)})"
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else repr(value)
 
 
 def image(op: str, value, channels: tuple[int, ...] = ()) -> np.ndarray:
