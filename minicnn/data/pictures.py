@@ -143,12 +143,18 @@ def _captions(labels, classes, total: int) -> list[str]:
     if labels is None:
         return []
     labels = labels.numpy() if isinstance(labels, Tensor) else labels
-    labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    labels = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    if not isinstance(labels, (list, tuple, range)):
+        raise ArgumentError(f"show: labels are a list, one for each picture, got {labels!r}")
     if len(labels) != total:
         raise DataError(f"show: {total} pictures, but {len(labels)} labels; give one for each")
     if classes is None:
         return [str(label) for label in labels]
+    if isinstance(classes, str) or not hasattr(classes, "__len__"):
+        raise ArgumentError(f"show: classes are a list of names, one for each label, got {classes!r}")
     for label in labels:
+        if not isinstance(label, (str, int, np.integer)):
+            raise DataError(f"show: a label is a whole number, the class's, or a name, got {label!r}")
         if not isinstance(label, str) and not 0 <= label < len(classes):
             raise DataError(f"show: label {label} is none of the {len(classes)} classes, 0 to {len(classes) - 1}")
     return [label if isinstance(label, str) else str(classes[int(label)]) for label in labels]

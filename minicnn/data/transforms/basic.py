@@ -38,8 +38,8 @@ class Normalize(checking.Described):
     """(image - mean) / std, channel by channel."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.mean = np.asarray(mean, np.float32).reshape(-1, 1, 1)  # (C, 1, 1)
-        self.std = np.asarray(std, np.float32).reshape(-1, 1, 1)
+        self.mean = checking.numbers("Normalize", "mean", mean).astype(np.float32).reshape(-1, 1, 1)  # (C, 1, 1)
+        self.std = checking.numbers("Normalize", "std", std).astype(np.float32).reshape(-1, 1, 1)
         if len(self.mean) != len(self.std):
             raise ShapeError(
                 f"Normalize: {len(self.mean)} means, but {len(self.std)} standard deviations; one of each per channel"

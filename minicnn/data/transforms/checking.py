@@ -70,6 +70,8 @@ def unit(op: str, value, channels: tuple[int, ...] = ()) -> np.ndarray:
     value = floats(op, value, channels)
     low, high = float(value.min()), float(value.max())
     if not (low >= -0.5 and high <= 1.5):
+        if not np.isfinite(value).all():
+            raise DataError(f"{op} takes pixels of 0 to 1, and the image holds NaN or infinity; leave it out")
         hint = "divide them by 255" if low >= 0 and high > 10 else "put it before Normalize"
         raise DataError(f"{op} takes pixels of 0 to 1, got {low:.4g} to {high:.4g}; {hint}")
     return value
@@ -93,6 +95,17 @@ def interval(op: str, name: str, value, low: float, high: float = np.inf) -> tup
     if first > last:
         raise ArgumentError(f"{op}: {name} is an empty range, {value!r}; put the lower number first")
     return first, last
+
+
+def numbers(op: str, name: str, value) -> np.ndarray:
+    """An array of finite numbers, as float64."""
+    try:
+        result = np.asarray(value, np.float64)
+    except (TypeError, ValueError):  # text, a ragged list, something else altogether
+        result = None
+    if result is None or not np.isfinite(result).all():
+        raise ArgumentError(f"{op}: {name} must be finite numbers, got {value!r}")
+    return result
 
 
 def fits(op: str, size: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:

@@ -140,7 +140,8 @@ class PCALighting(checking.Described):
             raise ArgumentError("PCALighting takes eigenvalues and eigenvectors together; pca_of(images) computes both")
         if eigenvalues is None:
             eigenvalues, eigenvectors = IMAGENET_EIGENVALUES, IMAGENET_EIGENVECTORS
-        self.eigenvalues, self.eigenvectors = np.asarray(eigenvalues, float), np.asarray(eigenvectors, float)
+        self.eigenvalues = checking.numbers("PCALighting", "eigenvalues", eigenvalues)
+        self.eigenvectors = checking.numbers("PCALighting", "eigenvectors", eigenvectors)
         if self.eigenvalues.shape != (3,) or self.eigenvectors.shape != (3, 3):
             raise ShapeError(
                 "PCALighting takes eigenvalues (3,) and eigenvectors (3, 3), got shapes "
