@@ -176,6 +176,14 @@ def test_no_window_fits_a_very_long_image(h, w, window):
     assert transforms.RandomResizedCrop(8, (1, 1), (3, 4)).window(1, 1, generator()) == (0, 0, 1, 1)
 
 
+def test_resized_crop_is_its_window_resized():
+    image, crop = drawn(1, 12, 40), transforms.RandomResizedCrop((6, 9))
+    for seed in range(20):
+        top, left, h, w = crop.window(12, 40, generator(seed))
+        expected = transforms.Resize((6, 9))(image[:, top : top + h, left : left + w])
+        np.testing.assert_array_equal(crop(image, generator(seed)), expected)
+
+
 def test_crop_does_not_see_beyond_its_window():
     """One pixel enlarged is one colour, whatever stands beside it."""
     result = transforms.RandomResizedCrop(5, (1 / 12, 1 / 12), (1, 1))(NUMBERS, generator())
