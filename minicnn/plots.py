@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
+from .errors import FileError
 from .files import replacing
 
 
@@ -21,6 +22,9 @@ def new_figure(width: float, height: float):
 def finish(figure, path: str | os.PathLike | None):
     """Write the figure if a path is given, whole or not at all; return it."""
     if path is not None:
+        kind, known = pathlib.Path(path).suffix[1:].lower(), figure.canvas.get_supported_filetypes()
+        if kind not in known:
+            raise FileError(f"cannot write {path}: no kind of picture ends in {kind!r}; name it .png, .svg or .pdf")
         with replacing(pathlib.Path(path)) as temporary:
             figure.savefig(temporary, dpi=120)
     return figure
