@@ -16,9 +16,11 @@ if not os.path.isdir(os.path.join(__path__[0], "kernels")):  # a checkout: kerne
     __path__.append(os.path.dirname(__path__[0]))
 
 from ._version import __version__
+from .anomaly import detect_anomaly
 from .autograd import Function, enable_grad, no_grad
 from .device import set_num_threads, use_room
 from .errors import (
+    AnomalyError,
     ArgumentError,
     DataError,
     DeviceError,
@@ -54,6 +56,7 @@ def __getattr__(name: str):
 
 
 __all__ = [  # noqa: F822 - Trainer is loaded at first use
+    "AnomalyError",
     "ArgumentError",
     "DataError",
     "DeviceError",
@@ -70,6 +73,7 @@ __all__ = [  # noqa: F822 - Trainer is loaded at first use
     "Trainer",
     "__version__",
     "cat",
+    "detect_anomaly",
     "enable_grad",
     "get_num_threads",
     "gradcheck",

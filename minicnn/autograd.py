@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import anomaly
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
@@ -65,6 +66,7 @@ class Context:
         self.saved: tuple = ()
         self.freed = False
         self.retained_by: Tensor | None = None
+        self.modules: tuple = ()  # the layers around it, under detect_anomaly
 
     def save_for_backward(self, *arrays: np.ndarray | None) -> None:
         self.saved = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in arrays)  # NumPy's 0-d results
@@ -133,7 +135,11 @@ class Function:
         tensors, dtype = _as_tensors(cls, inputs)
         ctx = Context(cls, tensors)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
-            out = _one_array(cls, cls.forward(ctx, *(None if t is None else t.data for t in tensors), **options))
+            arrays = [None if t is None else t.data for t in tensors]
+            out = _one_array(cls, cls.forward(ctx, *arrays, **options))
+        if anomaly.enabled():
+            anomaly.check_forward(cls.__name__, arrays, out)
+            ctx.modules = anomaly.modules_now()
         if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
             raise DtypeError(
                 f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
@@ -208,6 +214,8 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
             kept = node.retained_by
             kept.grad = grad.copy(order="K") if kept.grad is None else kept.grad + grad
         parts = _input_gradients(node, grad)
+        if anomaly.enabled():
+            anomaly.check_backward(node.function.__name__, node.modules, grad, parts)
         for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue

@@ -75,6 +75,10 @@ class DivergedError(MinicnnError, ArithmeticError):
     """Training left the finite numbers."""
 
 
+class AnomalyError(MinicnnError, ArithmeticError):
+    """An operation made NaN or infinity of finite numbers (under ``detect_anomaly``)."""
+
+
 class FileError(MinicnnError, ValueError):
     """A file of weights or a checkpoint cannot be used, or a file cannot be written."""
 

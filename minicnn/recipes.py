@@ -8,7 +8,7 @@ import shlex
 
 import click
 
-from . import data, models, optim, random
+from . import anomaly, data, models, nn, optim, random
 from .data import transforms
 from .device import check_device, set_num_threads
 from .errors import ArgumentError
@@ -44,6 +44,7 @@ def loaders(data_name: str, batch_size: int, seed: int, smallest: int = 1) -> di
 def train(
     model_name: str, data_name: str, epochs: int, batch_size: int, lr: float, seed: int, out: str, device: str = "cpu",
     threads: int | None = None, checkpoint_every: int | None = None, resume: bool = False,
+    clip_norm: float | None = None, label_smoothing: float = 0.0, detect_anomaly: bool = False,
 ) -> float:  # fmt: skip
     """Train a model by name on a data set by name (SGD with momentum 0.9, weight decay 1e-4, cosine schedule
     after a short warm-up).
@@ -78,6 +79,8 @@ def train(
     again = (
         f"minicnn train --model {model_name} --data {data_name} --epochs {epochs} --batch-size {batch_size} "
         f"--lr {lr:g} --seed {seed} --out {shlex.quote(str(folder))} --resume"
+        + (f" --clip-norm {clip_norm:g}" if clip_norm is not None else "")
+        + (f" --label-smoothing {label_smoothing:g}" if label_smoothing else "")
     )
     trainer = Trainer(
         model,
@@ -87,6 +90,8 @@ def train(
         schedule=schedule,
         out=folder,
         metadata=metadata,
+        loss=nn.CrossEntropyLoss(label_smoothing),
+        clip_norm=clip_norm,
         checkpoint_every=checkpoint_every,
         resume_command=again,
     )
@@ -95,7 +100,8 @@ def train(
         click.echo(message or f"going on in {folder} after epoch {len(trainer.rows)}", err=True)
     try:
         if len(trainer.rows) < epochs:
-            trainer.fit(epochs - len(trainer.rows))
+            with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
+                trainer.fit(epochs - len(trainer.rows))
     finally:
         with contextlib.suppress(OSError):
             folder.rmdir()  # if no epoch was finished, it is empty

@@ -24,7 +24,7 @@ from .kernels.announce import announced_by
 from .nn import Module
 from .nn.module import evaluating
 from .ops import checks
-from .optim import Optimizer
+from .optim import Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
 from .tensor import as_array, as_tensor
 
@@ -71,6 +71,8 @@ class Trainer:
         Written into the weights' headers.
     progress : bool
         Show a bar with loss, accuracy and images per second.
+    clip_norm : float, optional
+        Clip the gradients to this length before each update.
     checkpoint_every : int, optional
         Batches between checkpoints within an epoch; there is one after every epoch in any case. Needs ``out``.
     resume_command : str
@@ -80,7 +82,8 @@ class Trainer:
     def __init__(
         self, model: Module, optimizer: Optimizer, train: Loader, val: Loader | None = None, *,
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
-        metadata: dict[str, str] | None = None, progress: bool = True, checkpoint_every: int | None = None,
+        metadata: dict[str, str] | None = None, progress: bool = True, clip_norm: float | None = None,
+        checkpoint_every: int | None = None,
         resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
         _check_parts(model, optimizer, train, val)
@@ -89,7 +92,7 @@ class Trainer:
         self.out = None if out is None else pathlib.Path(out)
         self.metadata = metadata or {}
         self.rows: list[dict] = []
-        self.best_accuracy = -1.0
+        self.best_accuracy, self.clip_norm = -1.0, clip_norm
         self.checkpoint_every, self.resume_command = checkpoint_every, resume_command
         self._batches_done, self._average = 0, Average()  # of the epoch that is going on
 
@@ -196,11 +199,13 @@ class Trainer:
             )
 
     def step(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-        """One update: forward, backward, optimiser, schedule. Returns the logits and the loss."""
+        """One update: forward, backward, clipping, optimiser, schedule. Returns the logits and the loss."""
         self.optimizer.zero_grad()
         logits = self.model(as_tensor(images))
         loss = self.loss(logits, labels)
         loss.backward()
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()

@@ -119,3 +119,16 @@ def test_schedules_are_formulas_of_the_step():
     np.testing.assert_allclose(rates[:3], [1 / 3, 2 / 3, 1])
     np.testing.assert_allclose(rates[4], 0.5)
     assert rates[6] == rates[7] == pytest.approx(0, abs=1e-12)
+
+
+def test_clipping_scales_all_gradients_by_one_factor():
+    """Length 5 becomes 1, directions stay; shorter ones and NaN are left alone."""
+    a, b, c = (nn.Parameter(np.zeros(1)) for _ in range(3))
+    a.grad, b.grad = np.array([3.0]), np.array([4.0])
+    assert optim.clip_grad_norm_([a, b, c], 1.0) == 5.0
+    np.testing.assert_allclose([a.grad[0], b.grad[0]], [0.6, 0.8])
+    assert optim.clip_grad_norm_([a, b, c], 2.0) == pytest.approx(1.0) and a.grad[0] == pytest.approx(0.6)
+    a.grad = np.array([np.nan])
+    assert np.isnan(optim.clip_grad_norm_([a, b], 0.1)) and b.grad[0] == pytest.approx(0.8)
+    with pytest.raises(mc.ArgumentError, match="max_norm must be > 0"):
+        optim.clip_grad_norm_([a], 0.0)

@@ -90,6 +90,16 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
+def test_clipping_bounds_every_update():
+    """Plain SGD with rate 1 and a clipped gradient: no step is longer than the bound."""
+    model, _, train = small_problem()
+    trainer = Trainer(model, optim.SGD(model.parameters(), 1.0), train, progress=False, clip_norm=0.01)
+    before = [p.data.copy() for p in model.parameters()]
+    trainer.step(*next(iter(train)))
+    moved = np.sqrt(sum(np.square(p.data - b).sum() for p, b in zip(model.parameters(), before)))
+    assert moved == pytest.approx(0.01, rel=1e-3)
+
+
 def test_labels_and_images_may_be_tensors():
     """Batches of tensors and batches of arrays train alike, and are counted alike."""
     accuracies = []

@@ -75,6 +75,10 @@ class Loader:
             image, labels[i] = self._sample(int(index))
             if self.transform is not None:
                 image = self.transform(image, np.random.default_rng((self.seed, epoch, int(index), AUGMENTATION)))
+            if np.ndim(image) != 3:
+                raise DataError(
+                    f"Loader: the transform made {np.shape(image)} of image {index}; a batch holds images (C, H, W)"
+                )
             images.append(image.transpose(1, 2, 0))  # (H, W, C)
         shapes = {image.shape for image in images}
         if len(shapes) > 1:

@@ -8,6 +8,7 @@ from itertools import chain
 
 import numpy as np
 
+from .. import anomaly
 from ..device import DEVICES, check_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..tensor import Tensor, as_array, check_dtype, tensor
@@ -96,7 +97,8 @@ class Module:
     def __call__(self, *inputs, **options):
         hooks = self._forward_hooks
         try:
-            output = self.forward(*inputs, **options)
+            with anomaly.inside(self):
+                output = self.forward(*inputs, **options)
             for hook in tuple(hooks.values()):
                 changed = hook(self, inputs, output)
                 output = output if changed is None else changed
