@@ -92,9 +92,10 @@ class Optimizer:
                 checks.number(name, option, value)
 
     def _check_below_one(self, group: dict, option: str, consequence: str) -> None:
-        if group[option] >= 1:
+        value = group[option]
+        if value >= 1:
             raise ArgumentError(
-                f"{type(self).__name__}: {option} must be below 1, such as 0.9, got {group[option]!r}; else {consequence}"
+                f"{type(self).__name__}: {option} must be below 1, such as 0.9, got {value!r}; else {consequence}"
             )
 
     def numbered(self) -> Iterable[tuple[int, Parameter, dict]]:
