@@ -24,8 +24,8 @@ NORM = (STATISTIC, STATISTIC, VECTOR)  # mean, variance, weight
 KERNELS = {
     kernel.name: kernel
     for kernel in (
-        # name, file, roles of the array arguments, roles of the results, number of the argument that may be None
-        Kernel("conv2d", "conv", (IMAGE, IMAGE, VECTOR), (IMAGE,), optional=2),
+        # name, file, roles of the array arguments, roles of the results, numbers of the arguments that may be None
+        Kernel("conv2d", "conv", (IMAGE, IMAGE, VECTOR), (IMAGE,), optional=(2,)),
         Kernel("conv2d_input_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("conv2d_weight_grad", "conv", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("im2col", "im2col", (IMAGE,), (VECTOR,)),
@@ -52,8 +52,9 @@ KERNELS = {
         Kernel("softmax_cross_entropy", "cross_entropy", (VECTOR, VECTOR), (VECTOR, VECTOR)),
         Kernel("softmax_cross_entropy_backward", "cross_entropy", (VECTOR, VECTOR, VECTOR), (VECTOR,)),
         Kernel("dropout", "dropout", (FLAT,), (FLAT,)),
-        Kernel("sgd_update", "update", (UPDATED, FLAT, UPDATED), (), optional=2),
+        Kernel("sgd_update", "update", (UPDATED, FLAT, UPDATED), (), optional=(2,)),
         Kernel("adam_update", "update", (UPDATED, FLAT, UPDATED, UPDATED), ()),
+        Kernel("rmsprop_update", "update", (UPDATED, FLAT, UPDATED, UPDATED, UPDATED), (), optional=(3, 4)),
     )
 }
 globals().update(KERNELS)

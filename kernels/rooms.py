@@ -111,7 +111,7 @@ class Kernel:
     """One entry of ``KERNELS``: callable on logical arrays, forwards to the current room's function of that name."""
 
     def __init__(
-        self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...], optional: int | None = None
+        self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...], optional: tuple[int, ...] = ()
     ) -> None:
         self.name, self.file, self.roles, self.results, self.optional = name, file, roles, results, optional
         self._functions: dict[str, object] = {}
@@ -145,7 +145,7 @@ class Kernel:
         What more a kernel asks of its shapes is said in its own file.
         """
         for i, a in enumerate(arrays):
-            if not isinstance(a, np.ndarray) and (a is not None or i != self.optional):
+            if not isinstance(a, np.ndarray) and (a is not None or i not in self.optional):
                 raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__} as argument {i + 1}")
         dtype, shape = arrays[0].dtype, arrays[0].shape
         if dtype not in (np.float32, np.float64):

@@ -78,3 +78,6 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
         yield "sgd_update", (array(4, 3), array(4, 3), velocity, 0.1, momentum, 1e-4, False)
     square = np.ones((4, 3), dtype)
     yield "adam_update", (array(4, 3), array(4, 3), array(4, 3), square, 1e-3, 0.9, 0.999, 1e-8, 0.0, 1, False)
+    for mean, velocity, inside in ((None, None, False), (np.zeros((4, 3), dtype), array(4, 3), True)):
+        options = (1e-2, 0.99, 1e-8, 1e-4, 0.9, inside)
+        yield "rmsprop_update", (array(4, 3), array(4, 3), square.copy(), mean, velocity, *options)

@@ -15,7 +15,7 @@ _state = threading.local()
 
 @contextlib.contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """In this block the first operation that turns finite numbers into NaN or infinity is an error, forward or backward.
+    """In this block the first operation that makes NaN or infinity of finite numbers is an error, forward or backward.
 
     The message names the operation, the layer's path and the numbers. Every result is looked at, so training is slower.
 

@@ -57,6 +57,7 @@ def examples(dtype=np.float64, size=6, c=4, n=2):
         "dropout": (x, 0.5, 1, 2),
         "sgd_update": (x, g, normal(*x.shape, dtype=dtype, seed=5), 0.1, 0.9, 0.01, True),
         "adam_update": (x, g, g.copy(), np.abs(x), 0.1, 0.9, 0.99, 1e-8, 0.01, 3, False),
+        "rmsprop_update": (x, g, 1 + g * g, g / 2, g.copy(), 0.1, 0.9, 1e-3, 0.01, 0.9, True),
     }
 
 
@@ -214,7 +215,7 @@ def test_wrong_types_raise(name, room):
                 kernel(*changed)
         elif position not in floating:
             assert role == STATISTIC or args[position].dtype.kind == "i"
-        if position != kernel.optional:
+        if position not in kernel.optional:
             with kernels.use_room(room), pytest.raises(TypeError, match="NoneType"):
                 kernel(*args[:position], None, *args[position + 1 :])
 

@@ -230,6 +230,14 @@ def adam_update(draw):
     return param, grad, *averages, *options
 
 
+def rmsprop_update(draw):
+    param, grad = two_of_any_shape(draw)
+    mean, velocity = draw.array(*param.shape), draw.of(None, draw.array(*param.shape))
+    square = 0.5 + mean * mean  # a mean square is no smaller than the mean's square; near it, digits cancel
+    options = (0.01, 0.9, 1e-3, draw.of(0.0, 0.1), draw.of(0.0, 0.9), draw.of(True, False))
+    return param, grad, square, draw.of(None, mean), velocity, *options
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -237,7 +245,8 @@ CASES = {
         + (max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward)
         + (adaptive_avg_pool2d, adaptive_avg_pool2d_backward, batch_norm, batch_norm_backward)
         + (local_response_norm, local_response_norm_backward)
-        + (softmax_cross_entropy, softmax_cross_entropy_backward, dropout, sgd_update, adam_update)
+        + (softmax_cross_entropy, softmax_cross_entropy_backward, dropout)
+        + (sgd_update, adam_update, rmsprop_update)
     )
 }
 CASES |= dict.fromkeys(("channel_sum", "channel_stats"), channels)

@@ -64,3 +64,39 @@ def _adam_update(param, grad, mean, square, rate, rates, root_of_correction, eps
         mean[i] += rates[0] * (g - mean[i])
         square[i] = rates[1] * square[i] + rates[2] * g * g
         param[i] = p - rate * mean[i] / (np.sqrt(square[i]) / root_of_correction + eps)
+
+
+def rmsprop_update(param, grad, square, mean, velocity, lr, alpha, eps, weight_decay, momentum, eps_inside):
+    """v <- a v + (1-a) g^2;  p <- p - lr g / (sqrt(v) + eps)  (Tieleman & Hinton 2012, lecture 6e, slide 29).
+
+    ``eps_inside`` divides by sqrt(v + eps) instead, as TensorFlow does. With a ``mean`` (m <- a m + (1-a) g; else
+    empty), v - m^2, the gradient's variance, stands for v (Graves 2013, equations 38-45). With a ``velocity`` u (else
+    empty), u <- momentum u + g / (...) and p <- p - lr u. Weight decay is added: g = grad + weight_decay p.
+    """
+    number = param.dtype.type
+    rates = (number(lr), number(alpha), number(1 - alpha), number(momentum))
+    outside, inside = (number(0), number(eps)) if eps_inside else (number(eps), number(0))
+    _rmsprop_update(param, grad, square, mean, velocity, rates, outside, inside, number(weight_decay))
+
+
+@kernel
+def _rmsprop_update(param, grad, square, mean, velocity, rates, outside, inside, weight_decay):
+    """Divides by sqrt(v + inside) + outside; ``rates`` = (lr, a, 1 - a, momentum)"""
+    lr, kept, new, momentum = rates
+    centered, moving = mean.size > 0, velocity.size > 0
+    for i in numba.prange(len(param)):
+        g = grad[i]
+        if weight_decay != 0:  # not 0 * param: that would turn an infinite parameter into NaN
+            g += weight_decay * param[i]
+        square[i] = kept * square[i] + new * g * g
+        variance = square[i]
+        if centered:
+            mean[i] += new * (g - mean[i])
+            variance -= mean[i] * mean[i]
+            if variance < 0:  # by rounding only, but the root of that is NaN
+                variance = 0 * inside  # a zero of the same dtype
+        step = g / (np.sqrt(variance + inside) + outside)
+        if moving:
+            velocity[i] = momentum * velocity[i] + step
+            step = velocity[i]
+        param[i] -= lr * step

@@ -36,3 +36,32 @@ def adam_update(param, grad, mean, square, lr, beta1, beta2, eps, weight_decay, 
     square += number(1 - beta2) * grad * grad
     denominator = np.sqrt(square) / number(np.sqrt(1 - beta2**step)) + number(eps)
     param -= number(lr / (1 - beta1**step)) * mean / denominator
+
+
+def rmsprop_update(param, grad, square, mean, velocity, lr, alpha, eps, weight_decay, momentum, eps_inside):
+    """v <- a v + (1-a) g^2;  p <- p - lr g / (sqrt(v) + eps)  (Tieleman & Hinton 2012, lecture 6e, slide 29).
+
+    ``eps_inside`` divides by sqrt(v + eps) instead, as TensorFlow does. With a ``mean`` (m <- a m + (1-a) g; else
+    None), v - m^2, the gradient's variance, stands for v (Graves 2013, equations 38-45). With a ``velocity`` u (else
+    None), u <- momentum u + g / (...) and p <- p - lr u. Weight decay is added: g = grad + weight_decay p.
+
+    >>> param, square = np.array([1.0]), np.array([0.0])
+    >>> rmsprop_update(param, np.array([2.0]), square, None, None, 0.1, 0.75, 1.0, 0, 0, False)
+    >>> param, square  # v = 0.25 * 2^2 = 1, so p = 1 - 0.1 * 2 / (1 + 1)
+    (array([0.9]), array([1.]))
+    """
+    number = param.dtype.type
+    if weight_decay:
+        grad = grad + number(weight_decay) * param
+    square *= number(alpha)
+    square += number(1 - alpha) * grad * grad
+    variance = square
+    if mean is not None:
+        mean += number(1 - alpha) * (grad - mean)
+        variance = np.maximum(square - mean * mean, 0)  # below 0 by rounding only, but the root of that is NaN
+    step = grad / (np.sqrt(variance + number(eps)) if eps_inside else np.sqrt(variance) + number(eps))
+    if velocity is not None:
+        velocity *= number(momentum)
+        velocity += step
+        step = velocity
+    param -= number(lr) * step

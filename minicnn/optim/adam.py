@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ArgumentError
+from ..ops import checks
 from .optimizer import Optimizer
 
 
@@ -28,9 +29,16 @@ class Adam(Optimizer):
     def __init__(
         self, params, lr: float = 1e-3, betas=(0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0
     ) -> None:
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= b < 1 for b in betas):
-            raise ArgumentError(f"{type(self).__name__}: betas must be two numbers >= 0 and below 1, got {betas!r}")
-        super().__init__(params, {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay})
+        betas = tuple(betas) if isinstance(betas, list) else betas
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+
+    def check_options(self, group) -> None:
+        betas, name = group["betas"], type(self).__name__
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ArgumentError(f"{name}: betas must be two numbers >= 0 and below 1, got {betas!r}")
+        if any(checks.number(name, "each of betas", b) >= 1 for b in betas):
+            raise ArgumentError(f"{name}: betas must be two numbers >= 0 and below 1, got {betas!r}")
+        super().check_options({**group, "betas": tuple(betas)})
 
     def update(self, parameter, state, group) -> None:
         if not state:

@@ -21,7 +21,14 @@ class Optimizer:
         ``[{"params": [...], "lr": 0.01}, ...]`` gives groups their own options.
     defaults : dict
         Options of groups that do not name them.
+
+    Notes
+    -----
+    An optimiser of your own names those of its options that are True or False in ``flags``, and may ask more of them in
+    ``check_options(group)``; all others must be numbers >= 0, or tuples.
     """
+
+    flags: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable, defaults: dict) -> None:
         groups = self._listed(params)
@@ -34,7 +41,7 @@ class Optimizer:
         self.state: dict[int, dict[str, np.ndarray]] = {}  # index of the parameter -> its running averages
         self._check_parameters()
         for group in self.param_groups:
-            self._check_options(group)
+            self.check_options(group)
 
     def _listed(self, params) -> list:
         if isinstance(params, Tensor):
@@ -74,10 +81,22 @@ class Optimizer:
                 f"{name} was given no parameters; pass model.parameters() (a generator: it can be used once only)"
             )
 
-    def _check_options(self, group: dict) -> None:
+    def check_options(self, group: dict) -> None:
+        """Complain about values that make no sense, whether from the constructor, a group of its own or a saved one."""
+        name = type(self).__name__
         for option, value in group.items():
-            if option != "params" and not isinstance(value, (bool, tuple)):
-                checks.number(type(self).__name__, option, value)
+            if option in self.flags:
+                if not isinstance(value, (bool, np.bool_)):
+                    raise ArgumentError(f"{name}: {option} must be True or False, got {value!r}")
+            elif option != "params" and not isinstance(value, tuple):
+                checks.number(name, option, value)
+
+    def _check_below_one(self, group: dict, option: str, consequence: str) -> None:
+        value = group[option]
+        if value >= 1:
+            raise ArgumentError(
+                f"{type(self).__name__}: {option} must be below 1, such as 0.9, got {value!r}; else {consequence}"
+            )
 
     def numbered(self) -> Iterable[tuple[int, Parameter, dict]]:
         """(index, parameter, its group) over all groups."""
@@ -128,6 +147,11 @@ class Optimizer:
             raise FileError(f"{type(self).__name__}.load_state_dict takes what its state_dict() gave: groups and state")
         if len(saved["groups"]) != len(self.param_groups):
             raise FileError(f"the saved optimiser has {len(saved['groups'])} groups, this one {len(self.param_groups)}")
+        for group, options in zip(self.param_groups, saved["groups"]):
+            for option in options:
+                if option == "params" or option not in group:
+                    raise FileError(f"the saved optimiser has the option {option!r}, {type(self).__name__} has not")
+            self.check_options({**group, **options})
         parameters = {index: parameter for index, parameter, _ in self.numbered()}
         for index, values in saved["state"].items():
             for name, value in values.items():

@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ArgumentError
-from ..ops import checks
 from .optimizer import Optimizer
 
 
@@ -23,14 +22,16 @@ class SGD(Optimizer):
         Needs momentum (Sutskever et al. 2013).
     """
 
+    flags = ("nesterov",)
+
     def __init__(self, params, lr: float, momentum: float = 0, weight_decay: float = 0, nesterov: bool = False) -> None:
-        if nesterov and not momentum:
-            raise ArgumentError(f"SGD: nesterov needs a momentum > 0, such as 0.9, got {momentum!r}")
-        if checks.number("SGD", "momentum", momentum) >= 1:
-            raise ArgumentError(
-                f"SGD: momentum must be below 1, such as 0.9, got {momentum!r}; else the steps never stop growing"
-            )
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
+
+    def check_options(self, group) -> None:
+        super().check_options(group)
+        if group["nesterov"] and not group["momentum"]:
+            raise ArgumentError(f"SGD: nesterov needs a momentum > 0, such as 0.9, got {group['momentum']!r}")
+        self._check_below_one(group, "momentum", "the steps never stop growing")
 
     def update(self, parameter, state, group) -> None:
         if group["momentum"] and "velocity" not in state:

@@ -9,7 +9,7 @@ import minicnn as mc
 from minicnn import functional as F
 from minicnn import nn, optim
 
-from .helpers import assert_close
+from .helpers import assert_close, drawn
 
 torch = pytest.importorskip("torch")
 
@@ -26,6 +26,14 @@ OPTIMISERS = {
     "AdamW": ("AdamW", {}),
     "AdamW, all options": ("AdamW", {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
     "AdamW without decay": ("AdamW", {"lr": 0.02, "weight_decay": 0}),
+    "RMSprop": ("RMSprop", {}),
+    "RMSprop, weight decay": ("RMSprop", {"lr": 0.02, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.05}),
+    "RMSprop momentum": ("RMSprop", {"lr": 0.005, "momentum": 0.9}),
+    "RMSprop centred": ("RMSprop", {"lr": 0.005, "alpha": 0.95, "eps": 1e-3, "centered": True}),
+    "RMSprop, all options": (
+        "RMSprop",
+        {"lr": 0.005, "alpha": 0.9, "eps": 1.0, "weight_decay": 0.05, "momentum": 0.8, "centered": True},
+    ),  # fmt: skip
 }
 
 
@@ -65,6 +73,39 @@ def test_trajectories(name, room, groups, rng):
     assert not np.array_equal(ours[0].data, arrays[0])
 
 
+@pytest.mark.parametrize("algorithm", ["SGD", "RMSprop", "AdamW"])
+def test_trajectories_without_decay_of_biases_and_norms(algorithm, rng):
+    """Protects ``weight_decay_groups``: fifty steps of a small network, with the groups as one writes them in torch."""
+    ours = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+    ).to("float64")
+    layers = torch.nn
+    theirs = layers.Sequential(
+        layers.Conv2d(3, 4, 3), layers.BatchNorm2d(4), layers.ReLU(), layers.AdaptiveAvgPool2d(1), layers.Flatten(),
+        layers.Linear(4, 5),
+    ).double()  # fmt: skip
+    theirs.load_state_dict({name: torch.tensor(a) for name, a in ours.state_dict().items()}, strict=False)
+    options = {"lr": 0.01} | ({} if algorithm == "AdamW" else {"momentum": 0.9})
+    optimiser = getattr(optim, algorithm)(optim.weight_decay_groups(ours, 0.3), **options)
+    their_optimiser = getattr(torch.optim, algorithm)(
+        [
+            {"params": [p for p in theirs.parameters() if p.ndim > 1], "weight_decay": 0.3},
+            {"params": [p for p in theirs.parameters() if p.ndim == 1], "weight_decay": 0.0},
+        ],
+        **options,
+    )
+    for step in range(50):
+        x, labels = rng.standard_normal((3, 3, 5, 5)), rng.integers(0, 5, 3)
+        optimiser.zero_grad(), their_optimiser.zero_grad()
+        F.cross_entropy(ours(mc.tensor(x)), labels).backward()
+        torch.nn.functional.cross_entropy(theirs(torch.tensor(x)), torch.tensor(labels)).backward()
+        optimiser.step(), their_optimiser.step()
+        for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            if name == "0.bias":  # the norm takes it out: its gradient is rounding
+                p.data[...], q.data[...] = 0, 0
+            assert_close(p.data, q, f"{name} after step {step}")
+
+
 def schedules(epochs: int):
     """Name -> (minicnn's, PyTorch's), each a function of an optimiser."""
     theirs = torch.optim.lr_scheduler
@@ -85,6 +126,43 @@ def schedules(epochs: int):
             lambda o: optim.lr_scheduler.CosineAnnealingLR(o, epochs, eta_min=0.02),
             lambda o: theirs.CosineAnnealingLR(o, epochs, eta_min=0.02),
         ),
+        "every fourth": (
+            lambda o: optim.lr_scheduler.StepLR(o, 4, gamma=0.3),
+            lambda o: theirs.StepLR(o, 4, gamma=0.3),
+        ),
+        "exponential": (
+            lambda o: optim.lr_scheduler.ExponentialLR(o, 0.94),
+            lambda o: theirs.ExponentialLR(o, 0.94),
+        ),
+        "a line": (
+            lambda o: optim.lr_scheduler.PolynomialLR(o, epochs - 3),
+            lambda o: theirs.PolynomialLR(o, epochs - 3),
+        ),
+        "poly": (
+            lambda o: optim.lr_scheduler.PolynomialLR(o, epochs, power=0.9),
+            lambda o: theirs.PolynomialLR(o, epochs, power=0.9),
+        ),
+        "lambda": (
+            lambda o: optim.lr_scheduler.LambdaLR(o, lambda t: 0.95**t),
+            lambda o: theirs.LambdaLR(o, lambda t: 0.95**t),
+        ),
+        **{
+            f"warm-up, {name}": (
+                lambda o, ours=ours: optim.lr_scheduler.Warmup(ours(o), 4, start=0.1),
+                lambda o, their=their: theirs.SequentialLR(
+                    o, [theirs.LinearLR(o, start_factor=0.1, total_iters=4), their(o)], milestones=[4]
+                ),
+            )
+            for name, ours, their in (
+                ("steps", lambda o: optim.lr_scheduler.StepLR(o, 3), lambda o: theirs.StepLR(o, 3)),
+                ("poly", lambda o: optim.lr_scheduler.PolynomialLR(o, 8, 2), lambda o: theirs.PolynomialLR(o, 8, 2)),
+                (
+                    "cosine",
+                    lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 9, eta_min=0.01),
+                    lambda o: theirs.CosineAnnealingLR(o, 9, eta_min=0.01),
+                ),
+            )
+        },
     }
 
 
@@ -101,6 +179,38 @@ def test_learning_rates(name):
         assert optimiser.param_groups[0]["lr"] == ours.get_last_lr()[0]
         optimiser.step(), their_optimiser.step()
         ours.step(), theirs.step()
+
+
+def test_plateaus():
+    """Protects every option of ReduceLROnPlateau, on drawn metrics with plateaus and NaN, and on tiny rates."""
+    lowered = set()
+
+    def test(draw):
+        rates = (0.2, draw.of(0.05, 1e-7))
+        options = {
+            "mode": draw.of("min", "max"),
+            "factor": draw.of(0.1, 0.5, 0.93),
+            "patience": draw.int(0, 3),
+            "threshold": draw.of(1e-4, 0.1, 0.5),
+            "threshold_mode": draw.of("rel", "abs"),
+            "cooldown": draw.int(0, 3),
+            "min_lr": draw.of(0, 0.01, [0.02, 1e-9]),
+            "eps": draw.of(1e-8, 1e-3),
+        }
+        groups = [{"params": [nn.Parameter(np.zeros(1))], "lr": r} for r in rates]
+        their_groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": r} for r in rates]
+        ours = optim.lr_scheduler.ReduceLROnPlateau(optim.SGD(groups, lr=1.0), **options)
+        theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(torch.optim.SGD(their_groups, lr=1.0), **options)
+        for step in range(30):
+            metric = draw.of(float("nan"), *np.round(draw.rng.standard_normal(3), 1))
+            ours.step(metric), theirs.step(metric)
+            expected = [group["lr"] for group in theirs.optimizer.param_groups]
+            assert ours.get_last_lr() == pytest.approx(expected, rel=1e-12), f"step {step}, {options}"
+            assert (ours.best is None or ours.best == theirs.best) and ours.bad_steps == theirs.num_bad_epochs
+        lowered.add(ours.get_last_lr() != list(rates))
+
+    drawn(test, 60)
+    assert True in lowered, "no rate was ever lowered"
 
 
 def test_groups_keep_their_ratio():
