@@ -97,7 +97,8 @@ def examine() -> list[Finding]:
         *_room_findings(),
         _kernels_agree(),
     ]
-    uses = {"scikit-learn": "the digits data set", "matplotlib": "pictures", "safetensors": "weights"}
+    uses = {"scikit-learn": "the digits data set", "matplotlib": "curves", "safetensors": "weights"}
+    uses |= {"pooch": "the other data sets", "pillow": "folders of pictures"}
     for package, use in uses.items():
         version = _version(package)
         findings.append(Finding(package, version or "missing", "" if version else f"pip install {package} ({use})"))
