@@ -22,8 +22,7 @@ class FolderDataset:
     If ``DIR`` has a folder ``train`` of class folders, and ``val`` or ``test`` beside it, these are the splits. Where
     there are only two, as ImageNet has, the other one is for testing and the last tenth of each class of ``train`` for
     validation. Without such folders, or with ``train`` alone, the split is fixed: of every ten pictures of a class, in
-    the order of their paths,
-    two are for testing, one is for validation and seven are for training.
+    the order of their paths, two are for testing, one is for validation and seven are for training.
 
     Pictures are turned as their EXIF orientation says. Files that are no pictures by their ending, that are hidden, or
     that lie outside the class folders are left out.

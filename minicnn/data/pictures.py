@@ -10,9 +10,8 @@ import numpy as np
 
 from ..errors import DataError
 
-
 #: Pillow reads more, but of some formats by starting other programs (PostScript), which no stranger's file should.
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "WEBP", "TIFF", "MPO", "JPEG2000", "AVIF", "TGA")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "WEBP", "TIFF", "MPO", "JPEG2000", "AVIF")
 
 
 def endings() -> set[str]:
@@ -54,10 +53,17 @@ def size(path: str | os.PathLike, whole: bool = False) -> tuple[int, int]:
     from PIL import Image
 
     with Image.open(path, formats=_formats()) as picture:
+        orientation = _orientation(picture)
         if whole:
             picture.load()
-        turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: lying on its side
-        return picture.size[::-1] if turned else picture.size
+        return picture.size[::-1] if orientation in (5, 6, 7, 8) else picture.size  # these lie on their sides
+
+
+def _orientation(picture) -> int:
+    """EXIF orientation, 1 to 8, of a picture just opened; 1 is upright."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        return 1  # Pillow would read the whole file in search of one
+    return picture.getexif().get(0x0112, 1)
 
 
 def read(path: str | os.PathLike, channels: int, size: int | None = None) -> np.ndarray:
@@ -70,7 +76,7 @@ def read(path: str | os.PathLike, channels: int, size: int | None = None) -> np.
     from PIL import Image, ImageOps
 
     with Image.open(path, formats=_formats()) as opened:
-        picture = ImageOps.exif_transpose(opened)
+        picture = opened if _orientation(opened) == 1 else ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):  # 16 bits, which convert() would clip at 255
             picture = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8))
         if picture.mode == "P":  # transparent colours of a palette have no way to RGB but this

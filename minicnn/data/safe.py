@@ -164,7 +164,11 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike, inner: str = 
         if not (temporary / inner).is_dir():
             raise DataError(f"{archive} has no folder {inner}; that is not the published archive")
         temporary.chmod(0o755)  # mkdtemp makes private folders
-        (temporary / inner).rename(folder)
+        try:
+            (temporary / inner).rename(folder)
+        except OSError:
+            if not folder.is_dir():  # it is there if another process was faster
+                raise
     except BROKEN as error:
         raise DataError(
             f"{archive} cannot be unpacked into {folder} ({error}); if it is cut off or no .tar.gz, fetch it again"
