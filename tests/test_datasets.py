@@ -105,6 +105,7 @@ def raw_call(module: str, name: str, *arguments: str) -> bytes:
     (python2({"data": np.zeros((20, 3072), np.uint8), "labels": [0]}), ("20 images",)),
     (python2({"data": np.zeros((20, 3072), np.uint8), "labels": ["0"] * 20}), ("whole numbers",)),
     (python2({"data": np.zeros((20, 3072), np.uint8)})[:-50], ("damaged",)),
+    (python2({"data": np.zeros((20, 3072), np.uint8)}).replace(b"J\x14", b"J\x15"), ("damaged", "(21,3072)")),
     (b"", ("damaged",)),
     (b"Vid\nQ.", ("refused", "outside itself")),
     (None, ("no file", "cifar-10-python.tar.gz")),
@@ -264,7 +265,7 @@ def test_unreadable_picture(tmp_path):
     complaint(lambda: data.FolderDataset(tmp_path), D, (str(text), "cannot be read", "on_error='skip'"))
     dataset = data.FolderDataset(tmp_path, on_error="skip")
     assert dataset.skipped == [half, text] and len(dataset) == len(dataset.labels) == 12
-    assert [dataset[i][1] for i in range(12)] == dataset.labels.tolist()
+    assert [dataset.classes[dataset[i][1]] for i in range(12)] == [p.parent.name for p in dataset.paths]
 
 
 def test_postscript_under_a_pictures_name_is_not_run(tmp_path):

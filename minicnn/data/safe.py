@@ -42,8 +42,6 @@ class _Bytes:
         _, shape, dtype, fortran, raw = state
         if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes):
             raise DataError("it holds an array that is not of bytes")
-        if int(np.prod(shape, dtype=object)) != len(raw):
-            raise DataError(f"it holds an array of shape {shape} with {len(raw)} bytes")
         self.array = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
