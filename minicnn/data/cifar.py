@@ -95,7 +95,9 @@ def read_cifar(archive: str | os.PathLike, name: str, split: str) -> ArrayDatase
             raise DataError(f"{archive} has no file {file}; is it {layout['archive'][0]}?")
     batches = [_batch(found[file], layout["labels"], f"{archive}: {file}") for file in files]
     classes = _entry(found[names_file], names_key, list, f"{archive}: {names_file}")
-    classes = [entry.decode("utf-8", "replace") if isinstance(entry, bytes) else str(entry) for entry in classes]
+    if not all(isinstance(entry, (bytes, str)) for entry in classes):
+        raise DataError(f"{archive}: {names_file}: {names_key.decode()} must be text")
+    classes = [entry.decode("utf-8", "replace") if isinstance(entry, bytes) else entry for entry in classes]
     labels = np.concatenate([labels for _, labels in batches])
     keep = np.full(len(labels), True) if split == "test" else last_tenth(labels) == (split == "val")
     ends = np.cumsum([len(labels) for _, labels in batches])[:-1]

@@ -26,8 +26,8 @@ class _Dtype:
     """Stands for numpy.dtype: only unsigned bytes are known."""
 
     def __init__(self, kind, *_) -> None:
-        if kind not in ("u1", b"u1", "|u1", b"|u1"):
-            raise DataError(f"it holds an array of {kind!r}, but only unsigned bytes (u1) are allowed")
+        if not isinstance(kind, (str, bytes)) or kind not in ("u1", b"u1", "|u1", b"|u1"):
+            raise DataError(f"it holds an array of {_short(kind)}, but only unsigned bytes (u1) are allowed")
 
     def __setstate__(self, state) -> None:
         pass  # byte order and the like, which a byte does not have
@@ -45,10 +45,15 @@ class _Bytes:
         self.array = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if fortran else "C")
 
 
+def _short(value) -> str:
+    """A stranger's value in a message: what is no text may be of any size when written out."""
+    return repr(value[:40]) if isinstance(value, (str, bytes)) else type(value).__name__
+
+
 def _text_to_bytes(text, encoding) -> bytes:
     """What protocol 2 of Python 3 makes of bytes."""
-    if str(encoding).lower().replace("-", "") not in ("latin1", "iso88591"):
-        raise DataError(f"it holds text in the encoding {encoding!r}")
+    if encoding not in ("latin1", b"latin1"):
+        raise DataError(f"it holds text in the encoding {_short(encoding)}")
     return text.encode("latin1")
 
 
@@ -78,7 +83,7 @@ class _Unpickler(pickle.Unpickler):
 def unpickle(raw: bytes, where: str):
     """Read a pickle that may hold dict, list, tuple, bytes, str, numbers and NumPy arrays of bytes, and nothing else.
 
-    Text of Python 2 becomes bytes.
+    Text of Python 2 becomes bytes. Arrays are had from the outermost dict.
 
     Parameters
     ----------
@@ -92,22 +97,13 @@ def unpickle(raw: bytes, where: str):
         It holds something else, which is named, or is damaged. Nothing of it was run.
     """
     try:
-        return _arrays(_Unpickler(io.BytesIO(raw), encoding="bytes").load())
+        value = _Unpickler(io.BytesIO(raw), encoding="bytes").load()
+        # Not deeper: nested lists that hold each other many times have no end worth waiting for.
+        return {k: v.array if isinstance(v, _Bytes) else v for k, v in value.items()} if type(value) is dict else value
     except DataError as error:
         raise DataError(f"{where} is refused: {error}") from None
     except Exception as error:  # a damaged pickle raises almost anything
         raise DataError(f"{where} is no pickle, or damaged ({type(error).__name__}: {error})") from None
-
-
-def _arrays(value):
-    """Replace the stand-ins by arrays."""
-    if isinstance(value, _Bytes):
-        return value.array
-    if isinstance(value, dict):
-        return {key: _arrays(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_arrays(entry) for entry in value)
-    return value
 
 
 # Archives ------------------------------------------------------------------------------------------------------------
