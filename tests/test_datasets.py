@@ -195,6 +195,33 @@ def test_archive_that_would_escape(name, more, says, tmp_path):
     assert snapshot(tmp_path) == before
 
 
+def test_imagenette_unpacked_by_another_process_meanwhile(tmp_path, monkeypatch):
+    """That is no error, and its folder is kept."""
+    archive = tar(tmp_path / "i.tgz", imagenette_contents())
+    members = safe.members
+
+    def slow(path):
+        yield from members(path)
+        (tmp_path / TOP / "train").mkdir(parents=True)
+
+    monkeypatch.setattr(safe, "members", slow)
+    imagenette.unpack(archive, tmp_path / TOP)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
+
+
+def test_imagenette_with_an_unknown_class(tmp_path):
+    contents = {name.replace("n01440764", "n00000001"): raw for name, raw in imagenette_contents().items()}
+    folder = imagenette.unpack(tar(tmp_path / "i.tgz", contents), tmp_path / TOP)
+    says = (str(folder), "n00000001", "ten classes")
+    complaint(lambda: imagenette.read_imagenette(folder, "test", 5, "imagenette160"), D, says)
+
+
+def test_unpacking_where_nothing_can_be_written(tmp_path):
+    archive = tar(tmp_path / "i.tgz", imagenette_contents())
+    says = (str(archive), f"cannot be unpacked into {archive / TOP}")
+    complaint(lambda: imagenette.unpack(archive, archive / TOP), D, says)
+
+
 def test_archive_damaged_too_large_or_another(tmp_path):
     archive = tar(tmp_path / "i.tgz", imagenette_contents())
     half = tmp_path / "half.tgz"

@@ -71,6 +71,8 @@ def test_sizes_and_colours(tmp_path):
     deep = np.full((4, 6), 40000, np.uint16)
     Image.fromarray(deep).save(tmp_path / "cat" / "0.png")
     assert abs(data.FolderDataset(tmp_path)[0][0].mean() - 40000 / 65535) < 0.01
+    Image.fromarray(np.full((4, 6), 255, np.uint8)).convert("P").save(tmp_path / "cat" / "0.png", transparency=b"\0")
+    assert data.FolderDataset(tmp_path)[0][0].shape == (3, 4, 6)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
     turned = pictures(tmp_path / "turned", size=(4, 6))
@@ -105,12 +107,19 @@ def two_sizes(folder):
     return data.FolderDataset(folder)
 
 
+def broken(folder):
+    for path in pictures(folder).rglob("*.png"):
+        path.write_text("no picture")
+    return folder
+
+
 FOLDERS = [
     case("missing", lambda p: data.FolderDataset(p / "none"), D, "no folder", "none"),
     case("empty", lambda p: data.FolderDataset(p), D, "no pictures", "cat/1.png"),
     case("no subfolders", lambda p: (picture(p / "1.png"), data.FolderDataset(p)), D, "no pictures", "subfolder"),
     case("one class", lambda p: data.FolderDataset(pictures(p, ["cat"])), D, "one class only, cat"),
     case("two sizes", two_sizes, D, "cat/0.png is 6x4", "dog/0.png is 9x9", "size=4"),
+    case("all unreadable", lambda p: data.FolderDataset(broken(p), on_error="skip"), D, "no picture", "14"),
     case("too few", lambda p: data.FolderDataset(pictures(p, n=1), "val"), D, "2 pictures", "'val'"),
     case("split", lambda p: data.FolderDataset(p, "dev"), A, "'dev'", "train, val, test"),
     case("size 0", lambda p: data.FolderDataset(p, size=0), A, "size", "0"),
