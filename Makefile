@@ -26,7 +26,7 @@ demo: $(VENV)/.demo
 	$(BIN)/minicnn demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q --ignore=tests/parity --ignore=tests/pictures
+	$(BIN)/python -m pytest -q --ignore=tests/parity --ignore=tests/pictures --ignore=tests/real_data
 
 check: test check-rest
 
@@ -36,11 +36,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
 parity: $(VENV)/.check
-	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/pictures
+	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/pictures tests/real_data
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
 coverage: $(VENV)/.check
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity --ignore=tests/pictures
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity --ignore=tests/pictures --ignore=tests/real_data
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check

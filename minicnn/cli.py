@@ -5,6 +5,7 @@ Bad input ends with one line that says what is wrong and exit status 2; see :fun
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import NoReturn
 
@@ -60,7 +61,9 @@ def demo(**options) -> None:
 
 @cli.command()
 @click.option("--model", "model_name", required=True, help="A name such as resnet20; a wrong one lists them all.")
-@click.option("--data", "data_name", default="digits", show_default=True)
+@click.option(
+    "--data", "data_name", default="digits", show_default=True, help="A name or folder:DIR; a wrong one lists them all."
+)
 @click.option("--epochs", default=20, show_default=True)
 @click.option("--out", help="Run folder; left out: runs/MODEL-DATA. A number is added if it exists.")
 @click.option(
@@ -75,7 +78,8 @@ def train(model_name: str, data_name: str, out: str | None, **options) -> None:
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder."""
     from .recipes import train
 
-    train(model_name=model_name, data_name=data_name, out=out or f"runs/{model_name}-{data_name}", **options)
+    data = re.sub(r"[^\w.-]+", "-", data_name).strip("-")  # folder:my/pictures
+    train(model_name=model_name, data_name=data_name, out=out or f"runs/{model_name}-{data}", **options)
 
 
 @cli.command()

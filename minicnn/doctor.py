@@ -99,8 +99,9 @@ def examine() -> list[Finding]:
     ]
     uses = {
         "scikit-learn": "the digits data set",
-        "matplotlib": "pictures",
-        "pillow": "resizing photographs",
+        "pooch": "the other data sets",
+        "matplotlib": "curves and grids of pictures",
+        "pillow": "photographs",
         "safetensors": "weights",
     }
     for package, use in uses.items():

@@ -31,6 +31,15 @@ def test_uint8_images_become_floats_in_0_to_1():
     assert mean == (1.0,) * 3 and std == (0.0,) * 3
 
 
+def test_statistics_of_bytes_are_those_of_floats(rng):
+    """They are counted, a thousand images at a time."""
+    images = rng.integers(0, 256, (2500, 3, 4, 4), np.uint8) // np.array([1, 2, 3], np.uint8).reshape(3, 1, 1)
+    images[2000:] //= 2
+    got = data.ArrayDataset(images, np.zeros(2500, int), ["any"]).statistics()
+    want = images / 255
+    np.testing.assert_allclose(got, (want.mean((0, 2, 3)), want.std((0, 2, 3))), rtol=1e-12)
+
+
 def collect(loader):
     batches = list(loader)
     return np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])

@@ -33,6 +33,7 @@ def test_import_is_light():
         import sys, threading
         import minicnn
         heavy = {"numba", "scipy", "matplotlib", "sklearn", "safetensors", "tqdm", "click", "PIL", "torch", "cupy"}
+        heavy |= {"pooch", "requests"}
         print(sorted(heavy & set(sys.modules)), threading.active_count())
         """
     )

@@ -246,7 +246,7 @@ COMMANDS = [
     ("trian", ("'trian'", "--help")),
     ("train", ("--model",)),
     ("train --model resnet21", ("'resnet21'", "resnet20")),
-    (f"{TRAIN} --data mnist", ("'mnist'", "digits")),
+    (f"{TRAIN} --data minst", ("'minst'", "did you mean mnist?")),
     (f"{TRAIN} --epoch 3", ("--epoch", "--epochs")),
     (f"{TRAIN} --epochs 0", ("--epochs", ">= 1", "0")),
     (f"{TRAIN} --epochs two", ("--epochs", "'two'", "integer")),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import transforms
-from .datasets import DATASETS, ArrayDataset, digits, get_dataset
+from .arrays import ArrayDataset
+from .datasets import DATASETS, digits, get_dataset
+from .folder import FolderDataset
 from .loader import Loader
 from .pictures import show
 
-__all__ = ["DATASETS", "ArrayDataset", "Loader", "digits", "get_dataset", "show", "transforms"]
+__all__ = ["DATASETS", "ArrayDataset", "FolderDataset", "Loader", "digits", "get_dataset", "show", "transforms"]
