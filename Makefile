@@ -1,6 +1,7 @@
 # make demo    train ResNet-20 on real images (installs into .venv first)
 # make test    the tests: no compiler, no torch
-# make check   make test, then what needs more: torch parity, drawing (wants graphviz's dot), coverage, linter
+# make check   make test, then what needs more: torch parity, drawing and real images (they want Debian's packages
+#              graphviz and dataset-fashion-mnist, see .ci/run), coverage, linter
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
