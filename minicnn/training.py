@@ -113,6 +113,10 @@ class Trainer:
             with checkpoint.stopping_politely() as stop:
                 for epoch in range(done + 1, done + epochs + 1):
                     self._fit_epoch(epoch, done + epochs, stop)
+        except KeyboardInterrupt:
+            if self.out is not None:
+                print(f"stopped; to go on: {self.resume_command}", file=sys.stderr, flush=True)
+            raise
         finally:
             if self.out is not None and self.rows:
                 plots.curves(self.rows, self.out / "curves.png")
@@ -150,8 +154,6 @@ class Trainer:
         if self.out is not None and (due or stop.asked):
             self.save_checkpoint()
         if stop.asked:
-            if self.out is not None:
-                tqdm.write(f"\nstopped; to go on: {self.resume_command}", sys.stderr)
             raise KeyboardInterrupt
 
     def _fit_epoch(self, epoch: int, last: int, stop: checkpoint.StopAsked) -> None:
