@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 
+import numpy as np
+
 from .errors import FileError
 from .files import replacing
 
@@ -50,9 +52,38 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
                 label = {"train": "training", "val": "validation"}[split]
                 axes.plot(*zip(*points), color=colour, label=label, marker=".")
         axes.set(xlabel="epoch", ylabel=what + unit)
+        if what == "loss":
+            axes.set_yscale("log")  # the first epochs' losses would hide all later ones
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
     if title:
         figure.suptitle(title)
+    return finish(figure, path)
+
+
+def confusion(matrix, classes, path: str | os.PathLike | None = None):
+    """Which class was taken for which: rows are the true classes, columns what the network said, in per cent.
+
+    Parameters
+    ----------
+    matrix : array, (K, K)
+        ``Evaluation.confusion``.
+    classes : sequence of str
+        Names of the K classes; with more than 20, numbers are left out of the squares.
+    """
+    matrix = np.asarray(matrix)
+    share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # (K, K)
+    k = len(matrix)
+    figure = new_figure(3 + 0.35 * min(k, 30), 2.5 + 0.32 * min(k, 30))
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, label="% of the true class")
+    axes.set(xlabel="predicted", ylabel="true")
+    if k <= 20:
+        axes.set_xticks(range(k), classes, rotation=45, ha="right")
+        axes.set_yticks(range(k), classes)
+        for i, j in zip(*np.nonzero(matrix)):
+            colour = "white" if share[i, j] > 50 else "black"
+            axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=8)
     return finish(figure, path)

@@ -7,8 +7,9 @@ import pathlib
 import shlex
 
 import click
+import numpy as np
 
-from . import anomaly, data, models, nn, optim, random
+from . import anomaly, data, models, nn, optim, plots, random
 from .data import transforms
 from .device import check_device, set_num_threads
 from .errors import ArgumentError
@@ -111,6 +112,12 @@ def train(
 
     model.load_state_dict(load(folder / "best.safetensors"))
     result = evaluate(model, by_split["test"])
-    click.echo(f"\nrun folder: {folder} (metrics.csv, curves.png, best.safetensors, last.safetensors)")
+    plots.confusion(result.confusion, dataset.classes, folder / "confusion.png")
+    worst = np.argsort(result.per_class)[:3]  # NaN, a class without test images, sorts last
+    hardest = ", ".join(f"{dataset.classes[k]} {100 * result.per_class[k]:.1f} %" for k in worst)
+    click.echo(f"\nrun folder: {folder} (metrics.csv, curves.png, confusion.png, best.safetensors, last.safetensors)")
+    click.echo(f"hardest classes: {hardest}")
+    if len(dataset.classes) > 10:
+        click.echo(f"test top-5 accuracy: {100 * result.top5:.1f} %")
     click.echo(f"test accuracy: {100 * result.accuracy:.1f} %")
     return result.accuracy

@@ -21,6 +21,7 @@ from .data import Loader
 from .errors import ArgumentError, DataError, DivergedError
 from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
+from .metrics import Average, Evaluation
 from .nn import Module
 from .nn.module import evaluating
 from .ops import checks
@@ -29,26 +30,6 @@ from .optim.lr_scheduler import LRScheduler
 from .tensor import as_array, as_tensor
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "images_per_second", "seconds")
-
-
-class Average:
-    """Mean loss and accuracy over the images seen so far."""
-
-    def __init__(self) -> None:
-        self.images, self.loss_sum, self.correct = 0, 0.0, 0
-
-    def add(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        self.images += len(labels)
-        self.loss_sum += loss * len(labels)
-        self.correct += int((logits.argmax(1) == labels).sum())
-
-    @property
-    def loss(self) -> float:
-        return self.loss_sum / self.images
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.images
 
 
 class Trainer:
@@ -213,7 +194,7 @@ class Trainer:
             self.schedule.step()
         return logits.data, loss.item()
 
-    def evaluate(self, loader: Loader) -> Average:
+    def evaluate(self, loader: Loader) -> Evaluation:
         """Loss and accuracy on a loader, in evaluation mode, which is left as it was."""
         return evaluate(self.model, loader, self.loss)
 
@@ -252,9 +233,9 @@ class Trainer:
 
 
 @no_grad()
-def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) -> Average:
-    """Mean loss and accuracy of a model on a loader; the model's mode is restored afterwards."""
-    average = Average()
+def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) -> Evaluation:
+    """Loss, top-1, top-5 and confusion matrix of a model on a loader; its modules' modes are restored afterwards."""
+    average = Evaluation()
     with evaluating(model):
         for images, labels in loader:
             logits = model(as_tensor(images))

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import minicnn as mc
-from minicnn import cli, data, models, nn, optim
+from minicnn import cli, data, models, nn, optim, plots
 from minicnn.data import transforms
 from minicnn.kernels.announce import announce, announced_by
+from minicnn.metrics import Evaluation
 from minicnn.training import COLUMNS, Trainer, evaluate
 
 RUN_FILES = {
@@ -166,8 +167,9 @@ def test_demo_trains_and_says_where_it_left_what(tmp_path):
     assert result.returncode == 0, result.stderr
     lines = result.stdout.strip().split("\n")
     assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 80
-    assert str(out) in lines[-2] and "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
-    assert {p.name for p in out.iterdir()} == RUN_FILES
+    assert str(out) in lines[-3] and lines[-2].startswith("hardest classes: ")
+    assert "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
+    assert {p.name for p in out.iterdir()} == RUN_FILES | {"confusion.png"}
 
 
 def test_train_command_in_this_process(tmp_path, capsys):
@@ -217,3 +219,24 @@ def test_warmup_counts_k_of_n(capsys):
 def test_samples_cover_every_kernel():
     """warmup compiles what it is given samples of: none may be missing."""
     assert {name for name, _ in mc.kernels.samples.samples()} == set(mc.kernels.KERNELS)
+
+
+def test_evaluation_by_hand():
+    """Three classes, seven logits each: top-1, top-5, who is taken for whom, and a class that never came."""
+    result = Evaluation()
+    logits = np.zeros((4, 7))
+    logits[0, 2] = logits[1, 2] = logits[2, 0] = 1  # said: 2, 2, 0
+    logits[3] = [1, 6, 5, 4, 3, 2, 0]  # said: 1; five logits are larger than that of class 0
+    result.add(0.5, logits[:2], np.array([2, 1]))
+    result.add(1.5, logits[2:], np.array([0, 0]))
+    assert (result.images, result.loss, result.accuracy, result.top5) == (4, 1.0, 0.5, 0.75)
+    assert result.confusion[2, 2] == result.confusion[1, 2] == result.confusion[0, 0] == result.confusion[0, 1] == 1
+    np.testing.assert_array_equal(result.per_class, [0.5, 0, 1, *[np.nan] * 4])
+
+
+def test_confusion_is_drawn_with_names_and_shares(tmp_path):
+    figure = plots.confusion([[3, 1], [0, 2]], ["cat", "dog"], tmp_path / "c.png")
+    axes = figure.axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["cat", "dog"]
+    assert sorted(t.get_text() for t in axes.texts) == ["100", "25", "75"]
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
