@@ -70,6 +70,7 @@ def demo(**options) -> None:
     "--checkpoint-every", type=int, help="Batches between checkpoints; there is one after every epoch anyway."
 )
 @click.option("--clip-norm", type=float, help="Clip the gradients to this length before each update.")
+@click.option("--accumulate", default=1, show_default=True, help="Batches whose mean gradient makes one update.")
 @click.option("--label-smoothing", default=0.0, show_default=True, help="Share of the target spread over all classes.")
 @click.option("--detect-anomaly", is_flag=True, help="Stop at the first layer and operation that makes a NaN (slower).")
 @click.option("--resume", is_flag=True, help="Go on in the folder --out where a run was cut off, bit for bit.")

@@ -47,7 +47,7 @@ def loaders(data_name: str, batch_size: int, seed: int, smallest: int = 1) -> di
 def train(
     model_name: str, data_name: str, epochs: int, batch_size: int, lr: float, seed: int, out: str, device: str = "cpu",
     threads: int | None = None, checkpoint_every: int | None = None, resume: bool = False,
-    clip_norm: float | None = None, label_smoothing: float = 0.0, detect_anomaly: bool = False,
+    clip_norm: float | None = None, accumulate: int = 1, label_smoothing: float = 0.0, detect_anomaly: bool = False,
 ) -> float:  # fmt: skip
     """Train a model by name on a data set by name (SGD with momentum 0.9, weight decay 1e-4, cosine schedule
     after a short warm-up).
@@ -70,7 +70,7 @@ def train(
     by_split = loaders(data_name, batch_size, seed, getattr(model, "smallest_image", 1))
     dataset = by_split["train"].dataset
     optimizer = optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4)
-    steps = len(by_split["train"])
+    steps = -(-len(by_split["train"]) // max(accumulate, 1))  # updates of an epoch
     total = epochs * steps
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total, warmup=min(steps, total // 10))
 
@@ -84,6 +84,7 @@ def train(
         f"minicnn train --model {model_name} --data {data_name} --epochs {epochs} --batch-size {batch_size} "
         f"--lr {lr:g} --seed {seed} --out {shlex.quote(str(folder))} --resume"
         + (f" --clip-norm {clip_norm:g}" if clip_norm is not None else "")
+        + (f" --accumulate {accumulate}" if accumulate > 1 else "")
         + (f" --label-smoothing {label_smoothing:g}" if label_smoothing else "")
     )
     trainer = Trainer(
@@ -96,6 +97,7 @@ def train(
         metadata=metadata,
         loss=nn.CrossEntropyLoss(label_smoothing),
         clip_norm=clip_norm,
+        accumulate=accumulate,
         checkpoint_every=checkpoint_every,
         resume_command=again,
     )

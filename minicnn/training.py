@@ -44,7 +44,7 @@ class Trainer:
     val : Loader, optional
         Decides which weights are best. Never pass the test set here: what is chosen by it is not tested by it.
     schedule : LRScheduler, optional
-        Stepped after every batch.
+        Stepped after every update.
     loss : callable(logits, labels) -> Tensor
     out : path, optional
         Folder for ``metrics.csv``, ``curves.png``, ``last.safetensors`` and ``best.safetensors``.
@@ -52,6 +52,8 @@ class Trainer:
         Written into the weights' headers.
     progress : bool
         Show a bar with loss, accuracy and images per second.
+    accumulate : int
+        Batches whose mean gradient makes one update: a large batch on a small machine. The schedule counts updates.
     clip_norm : float, optional
         Clip the gradients to this length before each update.
     checkpoint_every : int, optional
@@ -64,7 +66,7 @@ class Trainer:
         self, model: Module, optimizer: Optimizer, train: Loader, val: Loader | None = None, *,
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
         metadata: dict[str, str] | None = None, progress: bool = True, clip_norm: float | None = None,
-        checkpoint_every: int | None = None,
+        accumulate: int = 1, checkpoint_every: int | None = None,
         resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
         _check_parts(model, optimizer, train, val)
@@ -76,6 +78,8 @@ class Trainer:
         self.best_accuracy, self.clip_norm = -1.0, clip_norm
         self.checkpoint_every, self.resume_command = checkpoint_every, resume_command
         self._batches_done, self._average = 0, Average()  # of the epoch that is going on
+        self.accumulate = checks.whole("Trainer", "accumulate", accumulate)
+        self._waiting = 0  # batches whose gradients wait for an update
 
     def fit(self, epochs: int) -> list[dict]:
         """Train for ``epochs`` more epochs; returns all rows of ``metrics.csv`` so far.
@@ -131,7 +135,9 @@ class Trainer:
 
     def _after_batch(self, stop: checkpoint.StopAsked) -> None:
         self._batches_done += 1
-        due = self.checkpoint_every is not None and self._batches_done % self.checkpoint_every == 0
+        if self._waiting:
+            return  # gradients are not saved: wait for the update
+        due = self.checkpoint_every is not None and self._batches_done % self.checkpoint_every < self.accumulate
         if self.out is not None and (due or stop.asked):
             self.save_checkpoint()
         if stop.asked:
@@ -157,6 +163,8 @@ class Trainer:
                 raise DataError(
                     f"epoch {epoch}: the training loader gave no batch; a generator is used up after one epoch"
                 )
+            if self._waiting:  # the last update of an epoch may rest on fewer batches
+                self._update()
             seconds = time.perf_counter() - start
             for name, parameter in self.model.named_parameters():  # the last step's doing; no loss has shown it yet
                 self._check_finite(name, float(np.abs(parameter.data).max()), epoch)
@@ -182,17 +190,25 @@ class Trainer:
             )
 
     def step(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-        """One update: forward, backward, clipping, optimiser, schedule. Returns the logits and the loss."""
-        self.optimizer.zero_grad()
+        """Forward and backward of one batch, and an update if it is due. Returns the logits and the loss."""
+        if self._waiting == 0:
+            self.optimizer.zero_grad()
         logits = self.model(as_tensor(images))
         loss = self.loss(logits, labels)
-        loss.backward()
+        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
+        self._waiting += 1
+        if self._waiting == self.accumulate:
+            self._update()
+        return logits.data, loss.item()
+
+    def _update(self) -> None:
+        """Clipping, optimiser, schedule."""
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
-        return logits.data, loss.item()
+        self._waiting = 0
 
     def evaluate(self, loader: Loader) -> Evaluation:
         """Loss and accuracy on a loader, in evaluation mode, which is left as it was."""

@@ -112,6 +112,18 @@ def test_leftovers_of_a_killed_process_are_removed_on_resume(tmp_path):
     assert not leftover.exists()
 
 
+def test_resuming_with_accumulated_gradients(tmp_path):
+    """Checkpoints wait for an update: half-summed gradients are never lost."""
+    undisturbed = make(accumulate=4)
+    undisturbed.fit(EPOCHS)
+    run_until(make(tmp_path, checkpoint_every=1, accumulate=4), 11)
+    resumed = make(tmp_path, accumulate=4)
+    resumed.resume()
+    assert resumed._batches_done == 4
+    resumed.fit(EPOCHS - len(resumed.rows))
+    assert_same(weights(undisturbed), weights(resumed))
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "other file"])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path, damage):
     """Truncated, one bit flipped, missing, or something else: one message, and the run goes on from the one before."""

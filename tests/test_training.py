@@ -91,6 +91,25 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
+def test_accumulated_batches_equal_one_large_batch():
+    """Two batches of 16 and one update give the weights of one batch of 32 (no batch-norm, which would see its batch)."""
+
+    def trained(batch_size, accumulate):
+        mc.manual_seed(0)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)).to("float64")
+        images = [(x.astype(np.float64), y) for x, y in data.Loader(data.digits("val"), batch_size, drop_last=True)]
+        images = images[: 128 // batch_size]
+        sgd = optim.SGD(model.parameters(), 0.1, momentum=0.9)
+        schedule = optim.lr_scheduler.MultiStepLR(sgd, [2])
+        Trainer(model, sgd, images, schedule=schedule, progress=False, accumulate=accumulate).fit(1)
+        return schedule.t, [p.data for p in model.parameters()]
+
+    (updates, one), (same_updates, two) = trained(32, 1), trained(16, 2)
+    assert updates == same_updates == 4
+    for a, b in zip(one, two):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
 def test_clipping_bounds_every_update():
     """Plain SGD with rate 1 and a clipped gradient: no step is longer than the bound."""
     model, _, train = small_problem()
