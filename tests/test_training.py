@@ -92,7 +92,7 @@ def test_run_folder_holds_metrics_curves_and_weights(tmp_path):
 
 
 def test_accumulated_batches_equal_one_large_batch():
-    """Two batches of 16 and one update give the weights of one batch of 32 (no batch-norm, which would see its batch)."""
+    """Two batches of 16 and one update give the weights of one batch of 32 (without batch-norm)."""
 
     def trained(batch_size, accumulate):
         mc.manual_seed(0)
