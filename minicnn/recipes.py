@@ -76,31 +76,29 @@ def train(
 
     images, _ = by_split["test"].load([0], epoch=0)
     table = summary(model, images.shape[1:], show=False)
-    folder = pathlib.Path(out) if resume else fresh_folder(out)
-    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")
-    click.echo(f"{table}\n")
     metadata = {"model": model_name, "data": data_name, "num_classes": str(len(dataset.classes)), "seed": str(seed)}
-    again = (
-        f"minicnn train --model {model_name} --data {data_name} --epochs {epochs} --batch-size {batch_size} "
-        f"--lr {lr:g} --seed {seed} --out {shlex.quote(str(folder))} --resume"
-        + (f" --clip-norm {clip_norm:g}" if clip_norm is not None else "")
-        + (f" --accumulate {accumulate}" if accumulate > 1 else "")
-        + (f" --label-smoothing {label_smoothing:g}" if label_smoothing else "")
-    )
     trainer = Trainer(
         model,
         optimizer,
         by_split["train"],
         by_split["val"],
         schedule=schedule,
-        out=folder,
         metadata=metadata,
         loss=nn.CrossEntropyLoss(label_smoothing),
         clip_norm=clip_norm,
         accumulate=accumulate,
         checkpoint_every=checkpoint_every,
-        resume_command=again,
     )
+    folder = trainer.out = pathlib.Path(out) if resume else fresh_folder(out)  # last: no mistake leaves a folder behind
+    trainer.resume_command = (
+        f"minicnn train --model {model_name} --data {shlex.quote(data_name)} --epochs {epochs} "
+        f"--batch-size {batch_size} --lr {lr:g} --seed {seed} --out {shlex.quote(str(folder))} --resume"
+        + (f" --clip-norm {clip_norm:g}" if clip_norm is not None else "")
+        + (f" --accumulate {accumulate}" if accumulate > 1 else "")
+        + (f" --label-smoothing {label_smoothing:g}" if label_smoothing else "")
+    )
+    click.echo(f"{model_name} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")
+    click.echo(f"{table}\n")
     if resume:
         message = trainer.resume()
         click.echo(message or f"going on in {folder} after epoch {len(trainer.rows)}", err=True)

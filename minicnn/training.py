@@ -76,6 +76,10 @@ class Trainer:
         self.metadata = metadata or {}
         self.rows: list[dict] = []
         self.best_accuracy, self.clip_norm = -1.0, clip_norm
+        if clip_norm is not None and checks.number("Trainer", "clip_norm", clip_norm) == 0:
+            raise ArgumentError("Trainer: clip_norm must be > 0; 0 would stop all learning")
+        if checkpoint_every is not None:
+            checks.whole("Trainer", "checkpoint_every", checkpoint_every)
         self.checkpoint_every, self.resume_command = checkpoint_every, resume_command
         self._batches_done, self._average = 0, Average()  # of the epoch that is going on
         self.accumulate = checks.whole("Trainer", "accumulate", accumulate)
@@ -115,7 +119,7 @@ class Trainer:
         remove_leftovers(self.out)
         progress, message = checkpoint.restore(self.out, self.model, self.optimizer, self.schedule)
         self.rows, self.best_accuracy = progress["rows"], progress["best_accuracy"]
-        self._batches_done = progress["batches_done"]
+        self._batches_done, self._waiting = progress["batches_done"], 0
         self._average.__dict__.update(progress["average"])
         return message
 

@@ -260,6 +260,12 @@ COMMANDS = [
     (f"{TRAIN} --out /", ("'/'", "runs/mine")),
     ("train --model lenet", ("'lenet'", "lenet5")),
     ("demo extra", ("extra",)),
+    (f"{TRAIN} --accumulate 0", ("accumulate", ">= 1", "0")),
+    (f"{TRAIN} --checkpoint-every 0", ("checkpoint_every", ">= 1", "0")),
+    (f"{TRAIN} --clip-norm 0", ("clip_norm", "> 0")),
+    (f"{TRAIN} --clip-norm -1", ("clip_norm", "-1")),
+    (f"{TRAIN} --label-smoothing 2", ("label_smoothing", "2.0")),
+    (f"{TRAIN} --resume --out nowhere", ("no checkpoint to go on from", "nowhere")),
 ]
 
 
