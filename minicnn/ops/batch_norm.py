@@ -16,7 +16,12 @@ from .registry import apply_op, register
 class BatchNorm(Function):
     """y = (x - mean) / sqrt(var + eps) weight + bias, per channel over batch and pixels (Ioffe & Szegedy 2015, alg. 1).
 
-    In training, mean and (biased) variance are the batch's own, and the gradient flows through them too.
+    In training, mean and (biased) variance are the batch's own, and the gradient flows through them too; with
+    xhat = (x - mean) / sqrt(var + eps), and means over batch and pixels:
+
+    dx = weight / sqrt(var + eps) (dy - mean(dy) - xhat mean(dy xhat)),   dweight = sum of dy xhat,   dbias = sum of dy
+
+    In evaluation both means fall away: mean and variance are constants.
     """
 
     @staticmethod

@@ -17,7 +17,10 @@ class Conv2d(Function):
     """y[n, o, oh, ow] = b[o] + sum over c, kh, kw of  w[o, c, kh, kw] x[n, c, oh s + kh d - p, ow s + kw d - p]
 
     y is linear in x, in w and in b, so each gradient is the same sum read from another side:
-    dx gathers w times dy over the outputs that saw the pixel; dw sums x times dy over batch and pixels; db sums dy.
+
+    dx[n, c, ih, iw] = sum over o, kh, kw of  w[o, c, kh, kw] dy[n, o, oh, ow]   where  ih = oh s + kh d - p, iw alike
+    dw[o, c, kh, kw] = sum over n, oh, ow of  x[n, c, oh s + kh d - p, ow s + kw d - p] dy[n, o, oh, ow]
+    db[o]            = sum over n, oh, ow of  dy[n, o, oh, ow]
     """
 
     @staticmethod

@@ -12,7 +12,7 @@ from .registry import apply_op, register
 
 @register("max_pool2d")
 class MaxPool2d(Function):
-    """y = the largest x in each window; the gradient goes to that pixel alone (the first one, if several are equal)."""
+    """y = the largest x in each window;  dx[pixel] = sum of dy over the windows it won (the first of equals wins)."""
 
     @staticmethod
     def forward(ctx, x, kernel_size, stride, padding, dilation, ceil_mode):
@@ -30,7 +30,10 @@ class MaxPool2d(Function):
 
 @register("avg_pool2d")
 class AvgPool2d(Function):
-    """y = the mean of each window; every pixel gets 1/area of the gradient of each window it lies in."""
+    """y = sum of the window / area;  dx[pixel] = sum over the windows that hold it of  dy / area.
+
+    The area is KH KW, less what ``ceil_mode`` adds at the end and, without ``count_include_pad``, less the padding.
+    """
 
     @staticmethod
     def forward(ctx, x, kernel_size, stride, padding, ceil_mode, count_include_pad):
