@@ -1,8 +1,9 @@
 """Checkpoints: everything that a training run needs to go on as if it had never stopped, bit for bit.
 
-One safetensors file holds the arrays (weights, buffers, the optimiser's averages) and, as JSON in its header, the rest:
-the optimiser's options, the schedule's step, the random state, the position in the epoch, the metrics so far, and a
-checksum. The newest is ``checkpoint.safetensors``; the one before is kept as ``checkpoint-before.safetensors``.
+One safetensors file holds the arrays (weights, buffers, the optimiser's averages, running means of the weights) and, as
+JSON in its header, the rest: the optimiser's options, the schedule's step, the random state, the position in the epoch,
+the metrics so far, and a checksum. The newest is ``checkpoint.safetensors``; the one before is kept as
+``checkpoint-before.safetensors``.
 """
 
 from __future__ import annotations
@@ -22,21 +23,22 @@ import numpy as np
 from . import random, weights
 from .errors import FileError
 from .nn import Module
-from .optim import Optimizer
+from .optim import EMA, Optimizer
 from .optim.lr_scheduler import LRScheduler
 
 NEWEST, BEFORE = "checkpoint.safetensors", "checkpoint-before.safetensors"
 
 
 def save(
-    folder: pathlib.Path, model: Module, optimizer: Optimizer, schedule: LRScheduler | None, progress: dict
-) -> None:
+    folder: pathlib.Path, model: Module, optimizer: Optimizer, schedule: LRScheduler | None, progress: dict,
+    ema: EMA | None = None,
+) -> None:  # fmt: skip
     """Write a checkpoint; the newest one so far becomes the one before.
 
     Parameters
     ----------
     folder : path
-    model, optimizer, schedule
+    model, optimizer, schedule, ema
         Whose state is saved.
     progress : dict
         What else the caller needs to go on, of JSON's types.
@@ -50,10 +52,13 @@ def save(
                 arrays[f"optimizer.{index}.{name}"] = value
             else:
                 numbers.setdefault(str(index), {})[name] = value
+    if ema is not None:
+        arrays.update({f"ema.{name}": array for name, array in ema.averages.items()})
     notes = {
         "progress": progress,
         "optimizer": {"groups": saved["groups"], "numbers": numbers},
         "schedule": None if schedule is None else schedule.state_dict(),
+        "ema": None if ema is None else ema.t,
         "random": random.state.get(),
         "checksum": _checksum(arrays),
     }
@@ -65,9 +70,9 @@ def save(
 
 
 def restore(
-    folder: pathlib.Path, model: Module, optimizer: Optimizer, schedule: LRScheduler | None
+    folder: pathlib.Path, model: Module, optimizer: Optimizer, schedule: LRScheduler | None, ema: EMA | None = None
 ) -> tuple[dict, str]:
-    """Load the newest good checkpoint of a folder into model, optimiser, schedule and random state.
+    """Load the newest good checkpoint of a folder into model, optimiser, schedule, running means and random state.
 
     Returns
     -------
@@ -88,7 +93,7 @@ def restore(
         except FileError as error:
             complaints.append(str(error))
             continue
-        _put_back(arrays, notes, model, optimizer, schedule)
+        _put_back(arrays, notes, model, optimizer, schedule, ema)
         return notes["progress"], f"{complaints[0]}; going on from {name}" if complaints else ""
     raise FileError(f"no checkpoint to go on from in {folder}: {'; '.join(complaints)}")
 
@@ -111,7 +116,11 @@ def _read(path: pathlib.Path) -> tuple[dict, dict]:
     return arrays, notes
 
 
-def _put_back(arrays, notes, model, optimizer, schedule) -> None:
+def _put_back(arrays, notes, model, optimizer, schedule, ema) -> None:
+    for key, what, own in (("schedule", "a schedule", schedule), ("ema", "running means of the weights", ema)):
+        if (notes.get(key) is None) != (own is None):
+            has, lacks = ("this run", "the checkpoint") if own is not None else ("the checkpoint", "this run")
+            raise FileError(f"{has} has {what}, {lacks} has none; go on with the options that the run began with")
     model.load_state_dict({k.removeprefix("model."): v for k, v in arrays.items() if k.startswith("model.")})
     state: dict[int, dict] = {int(index): dict(values) for index, values in notes["optimizer"]["numbers"].items()}
     parameters = {index: parameter for index, parameter, _ in optimizer.numbered()}
@@ -125,6 +134,9 @@ def _put_back(arrays, notes, model, optimizer, schedule) -> None:
     optimizer.load_state_dict({"state": state, "groups": groups})
     if schedule is not None:
         schedule.load_state_dict(notes["schedule"])
+    if ema is not None:
+        averages = {k.removeprefix("ema."): v for k, v in arrays.items() if k.startswith("ema.")}
+        ema.load_state_dict({"t": notes["ema"], "averages": averages})
     random.state.set(notes["random"])
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from . import __version__
+from .cli_options import machine_options, naming_options, picture_options, recipe_options, run_options
 from .device import check_room
 from .errors import MinicnnError
 
@@ -28,59 +29,60 @@ def cli(context: click.Context) -> None:
     check_room()
 
 
-def _options(*options):
-    def add(command):
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-RECIPE = (
-    click.option("--batch-size", default=64, show_default=True, help="Images per update."),
-    click.option("--lr", default=0.1, show_default=True, help="Peak learning rate of the cosine schedule."),
-    click.option(
-        "--seed", default=0, show_default=True, help="Initial weights, order and augmentation follow from it."
-    ),
-    click.option("--device", default="cpu", show_default=True),
-    click.option("--threads", type=int, help="CPU threads; results do not depend on it."),
-)
-
-
 @cli.command()
-@click.option("--epochs", default=12, show_default=True)
 @click.option("--out", default="runs/demo", show_default=True, help="Run folder; a number is added if it exists.")
-@_options(*RECIPE)
-def demo(**options) -> None:
+@recipe_options("epochs", "batch_size", "lr", epochs=12)
+@machine_options
+def demo(out: str, device: str, threads: int | None, **given) -> None:
     """Train ResNet-20 on scikit-learn's handwritten digits: real images, offline, under three minutes on two cores."""
-    from .recipes import train
+    from .runs import Run, train
 
-    train(model_name="resnet20", data_name="digits", **options)
+    options = {"model": "resnet20", "data": "digits", "epochs": 12, **_given(given)}
+    with naming_options():
+        run = Run.from_dict(options)
+    train(run, out, device=device, threads=threads)
 
 
 @cli.command()
-@click.option("--model", "model_name", required=True, help="A name such as resnet20; a wrong one lists them all.")
-@click.option(
-    "--data", "data_name", default="digits", show_default=True, help="A name or folder:DIR; a wrong one lists them all."
-)
-@click.option("--epochs", default=20, show_default=True)
+@click.option("--model", help="A name such as resnet20; a wrong one lists them all.")
+@click.option("--data", help="A name or folder:DIR; a wrong one lists them all; default: digits.")
 @click.option("--out", help="Run folder; left out: runs/MODEL-DATA. A number is added if it exists.")
-@click.option(
-    "--checkpoint-every", type=int, help="Batches between checkpoints; there is one after every epoch anyway."
-)
-@click.option("--clip-norm", type=float, help="Clip the gradients to this length before each update.")
-@click.option("--accumulate", default=1, show_default=True, help="Batches whose mean gradient makes one update.")
-@click.option("--label-smoothing", default=0.0, show_default=True, help="Share of the target spread over all classes.")
-@click.option("--detect-anomaly", is_flag=True, help="Stop at the first layer and operation that makes a NaN (slower).")
-@click.option("--resume", is_flag=True, help="Go on in the folder --out where a run was cut off, bit for bit.")
-@_options(*RECIPE)
-def train(model_name: str, data_name: str, out: str | None, **options) -> None:
-    """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder."""
-    from .recipes import train
+@run_options
+@picture_options
+@machine_options
+@recipe_options()
+def train(
+    out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool, resume: bool,
+    **given,
+) -> None:  # fmt: skip
+    """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder.
 
-    data = re.sub(r"[^\w.-]+", "-", data_name).strip("-")  # folder:my/pictures
-    train(model_name=model_name, data_name=data_name, out=out or f"runs/{model_name}-{data}", **options)
+    With --resume the other options may be left out: the run folder remembers them.
+    """
+    from .runs import Run, check_same, read_note, train
+
+    options = {"data": "digits", **_given(given)}
+    if out is None and "model" in options:
+        data = re.sub(r"[^\w.-]+", "-", options["data"]).strip("-")  # folder:my/pictures
+        out = f"runs/{options['model']}-{data}"
+    if resume:
+        if out is None:
+            raise click.UsageError("--resume needs --out, the run folder to go on in", click.get_current_context())
+        note = read_note(out)
+        check_same(_given(given), note, out)
+        options = note
+    elif "model" not in options:
+        raise click.UsageError("--model is missing, such as --model resnet20", click.get_current_context())
+    with naming_options():
+        run = Run.from_dict(options)
+    train(
+        run, out, device=device, threads=threads, checkpoint_every=checkpoint_every, resume=resume,
+        detect_anomaly=detect_anomaly,
+    )  # fmt: skip
+
+
+def _given(options: dict) -> dict:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @cli.command()

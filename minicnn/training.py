@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import os
@@ -12,24 +13,27 @@ from collections.abc import Callable
 from operator import length_hint
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from . import checkpoint, plots, weights
+from . import checkpoint, plots, progress, weights
 from . import functional as F
-from .autograd import no_grad
 from .data import Loader
+from .data.mixup import Mixed, MixUp
 from .errors import ArgumentError, DataError, DivergedError
+from .evaluation import evaluate
 from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
 from .metrics import Average, Evaluation
 from .nn import Module
-from .nn.module import evaluating
 from .ops import checks
-from .optim import Optimizer, clip_grad_norm_
+from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
 from .tensor import as_array, as_tensor
 
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "images_per_second", "seconds")
+COLUMNS = (
+    "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_top5", "lr", "images_per_second",
+    "seconds", "peak_mb",
+)  # fmt: skip
+MIXING = 3  # keeps the stream of random numbers apart from the loader's
 
 
 class Trainer:
@@ -44,18 +48,25 @@ class Trainer:
     val : Loader, optional
         Decides which weights are best. Never pass the test set here: what is chosen by it is not tested by it.
     schedule : LRScheduler, optional
-        Stepped after every update.
+        Stepped after every update; one that looks at results (ReduceLROnPlateau) after every epoch, with the loss of
+        ``val`` (mode "min") or its accuracy ("max").
     loss : callable(logits, labels) -> Tensor
     out : path, optional
         Folder for ``metrics.csv``, ``curves.png``, ``last.safetensors`` and ``best.safetensors``.
     metadata : dict of str to str, optional
         Written into the weights' headers.
     progress : bool
-        Show a bar with loss, accuracy and images per second.
+        Show a bar with time left, loss, accuracy, learning rate, images per second and the most memory used so far.
     accumulate : int
         Batches whose mean gradient makes one update: a large batch on a small machine. The schedule counts updates.
     clip_norm : float, optional
         Clip the gradients to this length before each update.
+    mixup : float, optional
+        Train on means of two images, see :class:`minicnn.data.MixUp`; the training accuracy then counts the label of
+        the image that weighs more.
+    ema : float, optional
+        Keep a running mean of the weights with this decay, see :class:`minicnn.optim.EMA`; it is what is validated and
+        saved as best and last weights.
     checkpoint_every : int, optional
         Batches between checkpoints within an epoch; there is one after every epoch in any case. Needs ``out``.
     resume_command : str
@@ -66,7 +77,7 @@ class Trainer:
         self, model: Module, optimizer: Optimizer, train: Loader, val: Loader | None = None, *,
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
         metadata: dict[str, str] | None = None, progress: bool = True, clip_norm: float | None = None,
-        accumulate: int = 1, checkpoint_every: int | None = None,
+        accumulate: int = 1, mixup: float | None = None, ema: float | None = None, checkpoint_every: int | None = None,
         resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
         _check_parts(model, optimizer, train, val)
@@ -84,6 +95,11 @@ class Trainer:
         self._batches_done, self._average = 0, Average()  # of the epoch that is going on
         self.accumulate = checks.whole("Trainer", "accumulate", accumulate)
         self._waiting = 0  # batches whose gradients wait for an update
+        self.mixup = None if mixup is None else MixUp(mixup)
+        self.ema = None if ema is None else EMA(model, ema)
+        self._metric = getattr(schedule, "metric", None)  # what the schedule wants to be told after each epoch
+        if self._metric is not None and val is None:
+            raise ArgumentError(f"Trainer: {type(schedule).__name__} looks at validation results; pass val=")
 
     def fit(self, epochs: int) -> list[dict]:
         """Train for ``epochs`` more epochs; returns all rows of ``metrics.csv`` so far.
@@ -117,19 +133,19 @@ class Trainer:
         The next ``fit`` first ends the epoch that was interrupted. Raises FileError if there is nothing to go on from.
         """
         remove_leftovers(self.out)
-        progress, message = checkpoint.restore(self.out, self.model, self.optimizer, self.schedule)
-        self.rows, self.best_accuracy = progress["rows"], progress["best_accuracy"]
-        self._batches_done, self._waiting = progress["batches_done"], 0
-        self._average.__dict__.update(progress["average"])
+        so_far, message = checkpoint.restore(self.out, self.model, self.optimizer, self.schedule, self.ema)
+        self.rows, self.best_accuracy = so_far["rows"], so_far["best_accuracy"]
+        self._batches_done, self._waiting = so_far["batches_done"], 0
+        self._average.__dict__.update(so_far["average"])
         return message
 
     def save_checkpoint(self) -> None:
         """Write everything needed to go on from here to ``out``."""
-        progress = {
+        so_far = {
             "rows": self.rows, "best_accuracy": self.best_accuracy, "batches_done": self._batches_done,
             "average": vars(self._average),
         }  # fmt: skip
-        checkpoint.save(self.out, self.model, self.optimizer, self.schedule, progress)
+        checkpoint.save(self.out, self.model, self.optimizer, self.schedule, so_far, self.ema)
 
     def _batches(self, epoch: int):
         """What is left of an epoch: all of it, or the rest of an interrupted one."""
@@ -152,7 +168,7 @@ class Trainer:
         seen_before = average.images
         self.model.train()
         with (
-            self._bar(length_hint(self.train), f"epoch {epoch}/{last}") as bar,
+            progress.bar(length_hint(self.train), f"epoch {epoch}/{last}", self.progress) as bar,
             announced_by(lambda line: bar.write(line, sys.stderr)),
         ):
             bar.update(self._batches_done)
@@ -160,7 +176,8 @@ class Trainer:
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
                 average.add(loss, logits, as_array(labels))
-                bar.set_postfix(self._figures(average, average.images - seen_before, start), refresh=False)
+                figures = self._figures(average, average.images - seen_before, time.perf_counter() - start)
+                bar.set_postfix(figures, refresh=False)
                 bar.update()
                 self._after_batch(stop)
             if not average.images:
@@ -176,10 +193,12 @@ class Trainer:
             if validation is not None:
                 self._check_finite("the validation loss", validation.loss, epoch)
             new_images = average.images - seen_before
-            figures = self._figures(average, new_images, start, seconds)
+            figures = self._figures(average, new_images, seconds)
             if validation is not None:
                 figures.update(val_loss=f"{validation.loss:.3f}", val_acc=f"{100 * validation.accuracy:.1f}%")
             bar.set_postfix(figures, refresh=False)  # closing the bar shows them
+        if self._metric is not None:
+            self.schedule.step(getattr(validation, self._metric))
         self._record(epoch, average, validation, new_images / seconds, seconds)
         self._batches_done, self._average = 0, Average()
         if self.out is not None:
@@ -197,44 +216,47 @@ class Trainer:
         """Forward and backward of one batch, and an update if it is due. Returns the logits and the loss."""
         if self._waiting == 0:
             self.optimizer.zero_grad()
-        logits = self.model(as_tensor(images))
-        loss = self.loss(logits, labels)
+        mixed = self._mix(images, labels) if self.mixup is not None else None
+        logits = self.model(as_tensor(images if mixed is None else mixed.images))
+        loss = self.loss(logits, labels) if mixed is None else mixed.loss(self.loss, logits)
         (loss if self.accumulate == 1 else loss / self.accumulate).backward()
         self._waiting += 1
         if self._waiting == self.accumulate:
             self._update()
         return logits.data, loss.item()
 
+    def _mix(self, images, labels) -> Mixed:
+        """As all that is random in the data, a function of the seed and the place in the training."""
+        place = (getattr(self.train, "seed", 0), len(self.rows), self._batches_done, MIXING)
+        return self.mixup(as_array(images), as_array(labels), np.random.default_rng(place))
+
     def _update(self) -> None:
-        """Clipping, optimiser, schedule."""
+        """Clipping, optimiser, running mean of the weights, schedule."""
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
-        if self.schedule is not None:
+        if self.ema is not None:
+            self.ema.update()
+        if self.schedule is not None and self._metric is None:
             self.schedule.step()
         self._waiting = 0
 
     def evaluate(self, loader: Loader) -> Evaluation:
-        """Loss and accuracy on a loader, in evaluation mode, which is left as it was."""
-        return evaluate(self.model, loader, self.loss)
+        """Loss and accuracy on a loader, of the weights' running means if there are any."""
+        with contextlib.nullcontext() if self.ema is None else self.ema.applied():
+            return evaluate(self.model, loader, self.loss)
 
-    def _bar(self, batches: int, label: str) -> tqdm:
-        often = 0.1 if sys.stderr.isatty() else 5  # a log file does not want ten lines a second
-        return tqdm(total=batches or None, desc=label, unit="batch", disable=not self.progress, mininterval=often)
-
-    @staticmethod
-    def _figures(average: Average, images: int, start: float, seconds: float | None = None) -> dict[str, str]:
-        speed = images / (seconds or time.perf_counter() - start)
-        return {"loss": f"{average.loss:.3f}", "acc": f"{100 * average.accuracy:.1f}%", "images/s": f"{speed:.0f}"}
+    def _figures(self, average: Average, images: int, seconds: float) -> dict[str, str]:
+        return progress.figures(average, self.optimizer.param_groups[0]["lr"], images, seconds)
 
     def _record(
-        self, epoch: int, average: Average, validation: Average | None, images_per_second: float, seconds: float
+        self, epoch: int, average: Average, validation: Evaluation | None, images_per_second: float, seconds: float
     ) -> None:
         row = {
             "epoch": epoch, "train_loss": average.loss, "train_accuracy": average.accuracy,
             "val_loss": validation and validation.loss, "val_accuracy": validation and validation.accuracy,
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "images_per_second": images_per_second, "seconds": seconds,
+            "val_top5": validation and validation.top5, "lr": self.optimizer.param_groups[0]["lr"],
+            "images_per_second": images_per_second, "seconds": seconds, "peak_mb": progress.peak_memory(),
         }  # fmt: skip
         self.rows.append(row)
         judged = average.accuracy if validation is None else validation.accuracy
@@ -243,26 +265,14 @@ class Trainer:
         if self.out is None:
             return
         metadata = {**self.metadata, "epoch": str(epoch), "accuracy": f"{judged:.6f}"}
-        weights.save(self.model, self.out / "last.safetensors", metadata)
+        kept = self.model if self.ema is None else self.ema.averages
+        weights.save(kept, self.out / "last.safetensors", metadata)
         if best:
-            weights.save(self.model, self.out / "best.safetensors", metadata)
+            weights.save(kept, self.out / "best.safetensors", metadata)
         with replacing(self.out / "metrics.csv") as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows({k: "" if v is None else f"{v:.6g}" for k, v in r.items()} for r in self.rows)
-
-
-@no_grad()
-def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) -> Evaluation:
-    """Loss, top-1, top-5 and confusion matrix of a model on a loader; its modules' modes are restored afterwards."""
-    average = Evaluation()
-    with evaluating(model):
-        for images, labels in loader:
-            logits = model(as_tensor(images))
-            average.add(loss(logits, labels).item(), logits.data, as_array(labels))
-    if not average.images:
-        raise DataError("evaluate: the loader gave no batch, so there is no mean; a generator can be used once only")
-    return average
 
 
 def _check_parts(model, optimizer, train, val) -> None:

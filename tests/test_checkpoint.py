@@ -20,18 +20,25 @@ from minicnn.training import Trainer
 EPOCHS = 3
 
 
-def make(out=None, optimizer="sgd", **options) -> Trainer:
+def make(out=None, optimizer="sgd", schedule="cosine", **options) -> Trainer:
     """A small network with dropout and batch-norm, so that every kind of state matters."""
     mc.manual_seed(1)
     model = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2), nn.Flatten(),
         nn.Linear(64, 10),
     )  # fmt: skip
-    make_optimizer = {"sgd": lambda p: optim.SGD(p, 0.05, momentum=0.9), "adam": lambda p: optim.Adam(p, 0.01)}
+    make_optimizer = {
+        "sgd": lambda p: optim.SGD(p, 0.05, momentum=0.9),
+        "adam": lambda p: optim.Adam(p, 0.01),
+        "rmsprop": lambda p: optim.RMSprop(p, 0.003, momentum=0.5),
+    }
     sgd = make_optimizer[optimizer](model.parameters())
     augment = transforms.Compose([transforms.Normalize([0.3], [0.37]), transforms.PadCrop(1)])
     train = data.Loader(data.digits("val"), 32, shuffle=True, seed=1, transform=augment, workers=1)
-    schedule = optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=EPOCHS * len(train))
+    if schedule == "plateau":  # without patience, so that the rate does fall
+        schedule = optim.lr_scheduler.ReduceLROnPlateau(sgd, factor=0.5, patience=0, threshold=0.3)
+    else:
+        schedule = optim.lr_scheduler.CosineAnnealingLR(sgd, T_max=EPOCHS * len(train))
     return Trainer(model, sgd, train, train, schedule=schedule, out=out, progress=False, **options)
 
 
@@ -86,6 +93,30 @@ def test_resuming_anywhere_reaches_the_same_bits(tmp_path, batches, optimizer):
             other[k] for k in ("epoch", "train_loss", "val_accuracy", "lr")
         ]
     assert_same(*(mc.load(tmp_path / run / "best.safetensors") for run in "ab"))
+
+
+@pytest.mark.parametrize("batches", [3, 8, 14])
+def test_resuming_with_running_means_mixed_images_and_plateau(tmp_path, batches):
+    """What else a run remembers: the running means, who was mixed with whom, and the best result so far."""
+    options = {"optimizer": "rmsprop", "schedule": "plateau", "ema": 0.9, "mixup": 0.4}
+    undisturbed = make(tmp_path / "a", **options)
+    rows = undisturbed.fit(EPOCHS)
+    assert rows[-1]["lr"] < rows[0]["lr"]
+    run_until(make(tmp_path / "b", checkpoint_every=1, **options), batches)
+    resumed = make(tmp_path / "b", **options)
+    resumed.resume()
+    resumed.fit(EPOCHS - len(resumed.rows))
+    assert_same(weights(undisturbed), weights(resumed))
+    assert undisturbed.ema.t == resumed.ema.t == EPOCHS * len(undisturbed.train)
+    assert_same(undisturbed.ema.averages, resumed.ema.averages)
+    assert_same(*(mc.load(tmp_path / run / "best.safetensors") for run in "ab"))
+
+
+def test_resuming_with_other_parts_is_an_error(tmp_path):
+    """Running means cannot be begun in the middle, nor forgotten unnoticed."""
+    make(tmp_path, ema=0.9).fit(1)
+    with pytest.raises(mc.FileError, match="the checkpoint has running means of the weights, this run has none"):
+        make(tmp_path).resume()
 
 
 def test_a_failed_write_keeps_both_checkpoints(tmp_path, monkeypatch):

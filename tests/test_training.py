@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import minicnn as mc
-from minicnn import cli, data, models, nn, optim, plots
+from minicnn import cli, data, models, nn, optim, plots, runs
 from minicnn.data import transforms
 from minicnn.kernels.announce import announce, announced_by
 from minicnn.metrics import Evaluation
+from minicnn.recipe import Recipe
+from minicnn.runs import Run
 from minicnn.training import COLUMNS, Trainer, evaluate
 
 RUN_FILES = {
@@ -188,7 +190,7 @@ def test_demo_trains_and_says_where_it_left_what(tmp_path):
     assert lines[-1].startswith("test accuracy: ") and lines[-1].endswith(" %") and float(lines[-1].split()[2]) > 80
     assert str(out) in lines[-3] and lines[-2].startswith("hardest classes: ")
     assert "layer3.2.conv2" in result.stdout and "images/s" in result.stderr
-    assert {p.name for p in out.iterdir()} == RUN_FILES | {"confusion.png"}
+    assert {p.name for p in out.iterdir()} == RUN_FILES | {"confusion.png", "run.json"}
 
 
 def test_train_command_in_this_process(tmp_path, capsys):
@@ -213,9 +215,7 @@ def test_train_command_in_this_process(tmp_path, capsys):
 
 def test_small_images_are_enlarged_for_lenet(tmp_path, capsys):
     """`minicnn train --model lenet5 --data digits` runs: 8x8 images become 32x32."""
-    from minicnn.recipes import train
-
-    train("lenet5", "digits", epochs=1, batch_size=256, lr=0.01, seed=0, out=str(tmp_path / "r"))
+    runs.train(Run("lenet5", "digits", Recipe(epochs=1, batch_size=256, lr=0.01)), str(tmp_path / "r"))
     assert "images 1x32x32" in capsys.readouterr().out
 
 

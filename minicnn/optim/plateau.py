@@ -67,6 +67,10 @@ class ReduceLROnPlateau(LRScheduler):
             raise ArgumentError(f"{name}: min_lr has {len(least)} rates for {len(self.lrs)} groups, got {min_lr!r}")
         self.min_lrs = [checks.number(name, "min_lr", rate) for rate in least]
 
+    @property
+    def metric(self) -> str:
+        return "loss" if self.mode == "min" else "accuracy"
+
     def rates(self) -> list[float]:
         return self.lrs
 
@@ -154,6 +158,10 @@ class Warmup(LRScheduler):
         self.schedule, self.steps = schedule, checks.whole("Warmup", "steps", steps)
         self.start = 1 / (self.steps + 1) if start is None else checks.number("Warmup", "start", start, high=1)
         super().__init__(schedule.optimizer)
+
+    @property
+    def metric(self) -> str | None:
+        return self.schedule.metric
 
     def rates(self) -> list[float]:
         if self.t >= self.steps:

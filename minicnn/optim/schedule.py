@@ -13,7 +13,14 @@ class LRScheduler:
     The rate is ``rate(base, t)``, a function of the starting rate and of the number of steps so far: no rounding piles
     up, and a resumed run needs only t. Make the schedule before the first step: the rates that it finds in the
     optimiser are the starting rates.
+
+    Attributes
+    ----------
+    metric : str or None
+        "loss" or "accuracy" if ``step`` must be given that of the validation images, once an epoch.
     """
+
+    metric: str | None = None
 
     def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer):

@@ -222,3 +222,22 @@ def test_groups_keep_their_ratio():
     for _ in range(4):
         ours.step(), theirs.step(), ours_schedule.step(), their_schedule.step()
         assert ours_schedule.get_last_lr() == pytest.approx(their_schedule.get_last_lr(), rel=1e-12)
+
+
+def test_running_means(rng):
+    """Protects the running means of weights and statistics over twenty updates: torch's AveragedModel."""
+    mean = torch.optim.swa_utils.get_ema_multi_avg_fn(0.8)
+    theirs = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.BatchNorm2d(3)).double()
+    ours = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)).to("float64")
+    their_average = torch.optim.swa_utils.AveragedModel(theirs, multi_avg_fn=mean, use_buffers=True)
+    our_average = optim.EMA(ours, 0.8, warmup=False)
+    for _ in range(20):
+        state = {
+            k: rng.standard_normal(v.shape) if v.dtype.kind == "f" else v + 1 for k, v in ours.state_dict().items()
+        }
+        ours.load_state_dict(state)
+        theirs.load_state_dict({k: torch.tensor(v) for k, v in state.items()})
+        our_average.update(), their_average.update_parameters(theirs)
+        for name, value in their_average.module.state_dict().items():
+            if value.dtype.is_floating_point:  # torch averages counts, too; ours are copied
+                assert_close(our_average.averages[name], value, name)
