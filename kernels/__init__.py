@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from .layout import FLAT, IMAGE, STATISTIC, UPDATED, VECTOR
 from .rooms import Kernel, current_room, get_num_threads, set_num_threads, use_room
+from .shapes import shapes_only
 
 NORM = (STATISTIC, STATISTIC, VECTOR)  # mean, variance, weight
 
@@ -59,4 +60,4 @@ KERNELS = {
 }
 globals().update(KERNELS)
 
-__all__ = ["KERNELS", "current_room", "get_num_threads", "set_num_threads", "use_room", *KERNELS]
+__all__ = ["KERNELS", "current_room", "get_num_threads", "set_num_threads", "shapes_only", "use_room", *KERNELS]

@@ -8,11 +8,13 @@ fan_out the number of outputs that one input feeds.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from .. import random
 from ..errors import ArgumentError, ShapeError
+from ..kernels import shapes
 from ..ops import checks
 from ..tensor import Tensor
 
@@ -42,20 +44,24 @@ def _fan(tensor: Tensor, mode: str) -> int:
     return _fans(tensor)[mode == "fan_out"]
 
 
-def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    tensor.data[...] = random.state.generator.uniform(a, b, tensor.shape)
+def _fill(tensor: Tensor, numbers: Callable[[], np.ndarray | float]) -> Tensor:
+    """Unless only shapes are asked for: memory that nobody writes to costs nothing."""
+    if not shapes.wanted():
+        tensor.data[...] = numbers()
     return tensor
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    return _fill(tensor, lambda: random.state.generator.uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     checks.number("normal_", "std", std)
-    tensor.data[...] = random.state.generator.normal(mean, std, tensor.shape)
-    return tensor
+    return _fill(tensor, lambda: random.state.generator.normal(mean, std, tensor.shape))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
-    tensor.data[...] = value
-    return tensor
+    return _fill(tensor, lambda: value)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -95,7 +101,6 @@ def dirac_(tensor: Tensor) -> Tensor:
     """The identity as a convolution: 1 at the kernel's centre from channel i to channel i, 0 elsewhere."""
     if tensor.ndim != 4:
         raise ShapeError(f"dirac_ takes a convolution's weight (O, C, KH, KW), got shape {tensor.shape}")
-    tensor.data[...] = 0
     i = np.arange(min(tensor.shape[:2]))
-    tensor.data[i, i, tensor.shape[2] // 2, tensor.shape[3] // 2] = 1
+    zeros_(tensor).data[i, i, tensor.shape[2] // 2, tensor.shape[3] // 2] = 1
     return tensor
