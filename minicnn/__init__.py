@@ -43,19 +43,21 @@ from .summary import summary
 from .tensor import Tensor, tensor
 from .weights import load, save
 
-_LATER = ("data", "functional", "models", "nn", "optim", "plots", "training")
+_LATER = ("data", "functional", "models", "nn", "optim", "plots", "profiling", "training")
 
 
 def __getattr__(name: str):
     """Submodules that are imported at first use, so that ``import minicnn`` stays quick."""
     if name == "Trainer":
         return importlib.import_module(".training", __name__).Trainer
+    if name == "profile":
+        return importlib.import_module(".profiling", __name__).profile
     if name in _LATER:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
 
 
-__all__ = [  # noqa: F822 - Trainer is loaded at first use
+__all__ = [  # noqa: F822 - Trainer and profile are loaded at first use
     "AnomalyError",
     "ArgumentError",
     "DataError",
@@ -81,6 +83,7 @@ __all__ = [  # noqa: F822 - Trainer is loaded at first use
     "load",
     "manual_seed",
     "no_grad",
+    "profile",
     "rel_error",
     "replace",
     "save",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 
+from . import running
 from .errors import AnomalyError
 
-_state = threading.local()
+
+class _Checks(running.Watcher):
+    def forward_ends(self, ctx, inputs, out) -> None:
+        check_forward(ctx.function.__name__, inputs, out)
+
+    def backward_ends(self, node, grad, parts) -> None:
+        check_backward(node.function.__name__, node.modules, grad, parts)
 
 
 @contextlib.contextmanager
@@ -23,34 +29,13 @@ def detect_anomaly() -> Iterator[None]:
     ------
     AnomalyError
     """
-    before = enabled()
-    _state.enabled, _state.modules = True, []
-    try:
+    with running.watched_by(_Checks()):
         yield
-    finally:
-        _state.enabled = before
 
 
 def enabled() -> bool:
-    return getattr(_state, "enabled", False)
-
-
-@contextlib.contextmanager
-def inside(module) -> Iterator[None]:
-    """While ``module`` runs: operations remember the way to it, for a backward that goes wrong later."""
-    if not enabled():
-        yield
-        return
-    _state.modules.append(module)
-    try:
-        yield
-    finally:
-        _state.modules.pop()
-
-
-def modules_now() -> tuple:
-    """The modules that are running, outermost first."""
-    return tuple(_state.modules) if enabled() else ()
+    """True inside ``detect_anomaly`` (per thread)."""
+    return any(isinstance(watcher, _Checks) for watcher in running.watchers())
 
 
 def _broken(array) -> bool:

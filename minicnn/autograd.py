@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import anomaly
+from . import running
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
@@ -66,7 +66,7 @@ class Context:
         self.saved: tuple = ()
         self.freed = False
         self.retained_by: Tensor | None = None
-        self.modules: tuple = ()  # the layers around it, under detect_anomaly
+        self.modules = running.modules()  # the layers around it, if someone looks on
 
     def save_for_backward(self, *arrays: np.ndarray | None) -> None:
         self.saved = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in arrays)  # NumPy's 0-d results
@@ -133,21 +133,21 @@ class Function:
                     f"pass tensors by position"
                 )
         tensors, dtype = _as_tensors(cls, inputs)
-        ctx = Context(cls, tensors)
+        ctx, watchers = Context(cls, tensors), running.watchers()
+        for watcher in watchers:
+            watcher.forward_begins(ctx)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
             arrays = [None if t is None else t.data for t in tensors]
             out = _one_array(cls, cls.forward(ctx, *arrays, **options))
-        if anomaly.enabled():
-            anomaly.check_forward(cls.__name__, arrays, out)
-            ctx.modules = anomaly.modules_now()
+        for watcher in watchers:
+            watcher.forward_ends(ctx, arrays, out)
         if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
             raise DtypeError(
                 f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
                 f"use Python floats, or return out.astype(x.dtype)"
             )
         result = Tensor(out, requires_grad=any(ctx.needs_input_grad) and out.dtype in FLOATS)
-        if result.requires_grad:
-            result.node = ctx
+        result.node = ctx if result.requires_grad else None
         return result
 
 
@@ -193,14 +193,14 @@ def run_backward(root: Tensor, grad, retain_graph: bool, create_graph: bool) -> 
     if root.node is None:
         _add_to_leaf(root, grad, may_alias=(grad,))
         return
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), running.walking(root):
         _walk(root.node, grad, retain_graph)
 
 
 def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
     pending = {newest: grad}  # complete or growing gradients of the results of these operations
     owned: set[Context] = set()  # those whose gradient array the engine allocated, and may add into
-    queue = [(-newest.order, newest)]
+    queue, watchers = [(-newest.order, newest)], running.watchers()
     while queue:
         node = heapq.heappop(queue)[1]
         grad = pending.pop(node)
@@ -210,12 +210,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
                 f"the graph behind {node.function.__name__} was freed by an earlier backward; run the forward again, "
                 f"or call the first backward with retain_graph=True"
             )
-        if node.retained_by is not None:
-            kept = node.retained_by
+        if (kept := node.retained_by) is not None:
             kept.grad = grad.copy(order="K") if kept.grad is None else kept.grad + grad
+        for watcher in watchers:
+            watcher.backward_begins(node)
         parts = _input_gradients(node, grad)
-        if anomaly.enabled():
-            anomaly.check_backward(node.function.__name__, node.modules, grad, parts)
+        for watcher in watchers:
+            watcher.backward_ends(node, grad, parts)
         for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue

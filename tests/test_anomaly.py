@@ -60,6 +60,22 @@ def test_finite_training_is_undisturbed_and_the_block_ends():
     assert not mc.anomaly.enabled() and model[2].weight.grad is not None
 
 
+def test_blocks_nest_also_inside_a_layer():
+    """A layer that opens a block of its own within the caller's: both end well, and the outer one goes on."""
+
+    class Careful(nn.Module):
+        def forward(self, x):
+            with mc.detect_anomaly():
+                return x * 2.0
+
+    model = network(nn.Sequential(Careful(), LogOfNegative()))
+    with mc.detect_anomaly():
+        with pytest.raises(mc.AnomalyError) as e:
+            model(np.ones((2, 1, 2, 2), np.float32))
+        assert e.value.path == "1.1.1" and mc.anomaly.enabled()
+    assert not mc.anomaly.enabled()
+
+
 def test_training_command_names_the_layer(tmp_path, capsys):
     """`minicnn train --detect-anomaly` with an exploding rate: one line with the layer, exit status 2."""
     with pytest.raises(SystemExit) as stop:

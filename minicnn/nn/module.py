@@ -8,7 +8,7 @@ from itertools import chain
 
 import numpy as np
 
-from .. import anomaly
+from .. import running
 from ..device import DEVICES, check_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..tensor import Tensor, as_array, check_dtype, tensor
@@ -97,7 +97,7 @@ class Module:
     def __call__(self, *inputs, **options):
         hooks = self._forward_hooks
         try:
-            with anomaly.inside(self):
+            with running.inside(self):
                 output = self.forward(*inputs, **options)
             for hook in tuple(hooks.values()):
                 changed = hook(self, inputs, output)

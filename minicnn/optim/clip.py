@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .. import running
 from ..errors import ArgumentError
 from ..nn import Parameter
 from ..ops import checks
@@ -28,9 +29,10 @@ def clip_grad_norm_(parameters: Iterable[Parameter], max_norm: float) -> float:
     """
     if checks.number("clip_grad_norm_", "max_norm", max_norm) == 0:
         raise ArgumentError("clip_grad_norm_: max_norm must be > 0; 0 would stop all learning")
-    grads = [p.grad for p in parameters if p.grad is not None]
-    norm = float(np.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in grads)))
-    if np.isfinite(norm) and norm > max_norm:
-        for g in grads:
-            g *= g.dtype.type(max_norm / norm)
+    with running.updating():
+        grads = [p.grad for p in parameters if p.grad is not None]
+        norm = float(np.sqrt(sum(np.square(g, dtype=np.float64).sum() for g in grads)))
+        if np.isfinite(norm) and norm > max_norm:
+            for g in grads:
+                g *= g.dtype.type(max_norm / norm)
     return norm

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .. import running
 from ..errors import ArgumentError, FileError, ShapeError, UnfinishedError, suggest
 from ..nn import Parameter
 from ..ops import checks
@@ -113,7 +114,8 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        with np.errstate(all="ignore"):  # an exploding rate shows as inf and NaN, not as NumPy warnings
+        # an exploding rate shows as inf and NaN, not as NumPy warnings
+        with np.errstate(all="ignore"), running.updating(self):
             for index, parameter, group in self.numbered():
                 if parameter.grad is not None:
                     if parameter.grad.shape != parameter.shape:
