@@ -52,8 +52,8 @@ def demo(out: str, device: str, threads: int | None, **given) -> None:
 @machine_options
 @recipe_options()
 def train(
-    out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool, resume: bool,
-    **given,
+    out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool,
+    profile: bool, resume: bool, **given,
 ) -> None:  # fmt: skip
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder.
 
@@ -77,7 +77,7 @@ def train(
         run = Run.from_dict(options)
     train(
         run, out, device=device, threads=threads, checkpoint_every=checkpoint_every, resume=resume,
-        detect_anomaly=detect_anomaly,
+        detect_anomaly=detect_anomaly, profile=profile,
     )  # fmt: skip
 
 

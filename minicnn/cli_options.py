@@ -79,6 +79,7 @@ run_options = together(
     click.option(
         "--detect-anomaly", is_flag=True, help="Stop at the first layer and operation that makes a NaN (slow)."
     ),
+    click.option("--profile", is_flag=True, help="Show where time and memory of the first steps went, layer by layer."),
     click.option("--resume", is_flag=True, help="Go on in the folder --out where a run was cut off, bit for bit."),
 )
 

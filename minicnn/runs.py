@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import click
 import numpy as np
 
-from . import anomaly, data, models, nn, plots, random
+from . import anomaly, data, models, nn, plots, profiling, random
 from ._version import __version__
 from .data import transforms
 from .data.augmentation import AUGMENTATIONS, usual_augmentation
@@ -94,10 +94,10 @@ def loaders(run: Run, smallest: int = 1) -> dict[str, data.Loader]:
 
 def train(
     run: Run, out: str, *, device: str = "cpu", threads: int | None = None, checkpoint_every: int | None = None,
-    resume: bool = False, detect_anomaly: bool = False,
+    resume: bool = False, detect_anomaly: bool = False, profile: bool = False,
 ) -> float:  # fmt: skip
     """Train as ``run`` says, in a new folder ``out``, or go on in it. Of the weights, those with the best validation
-    accuracy are tested once, at the end.
+    accuracy are tested once, at the end. ``profile`` measures the first steps by layer.
 
     Returns
     -------
@@ -128,6 +128,7 @@ def train(
         mixup=recipe.mixup,
         ema=recipe.ema,
         checkpoint_every=checkpoint_every,
+        profile=profiling.profile(model, skip=3, steps=10) if profile else None,
     )
     images, _ = by_split["test"].load([0], epoch=0)
     table = summary(model, images.shape[1:], show=False)

@@ -27,6 +27,7 @@ from .nn import Module
 from .ops import checks
 from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
+from .profiling import Profile
 from .tensor import as_array, as_tensor
 
 COLUMNS = (
@@ -67,6 +68,9 @@ class Trainer:
     ema : float, optional
         Keep a running mean of the weights with this decay, see :class:`minicnn.optim.EMA`; it is what is validated and
         saved as best and last weights.
+    profile : Profile, optional
+        ``mc.profile(model, skip=3, steps=10)``: measure where the time of the first steps goes; printed after training,
+        and written to ``profile.csv``.
     checkpoint_every : int, optional
         Batches between checkpoints within an epoch; there is one after every epoch in any case. Needs ``out``.
     resume_command : str
@@ -77,7 +81,8 @@ class Trainer:
         self, model: Module, optimizer: Optimizer, train: Loader, val: Loader | None = None, *,
         schedule: LRScheduler | None = None, loss: Callable = F.cross_entropy, out: str | os.PathLike | None = None,
         metadata: dict[str, str] | None = None, progress: bool = True, clip_norm: float | None = None,
-        accumulate: int = 1, mixup: float | None = None, ema: float | None = None, checkpoint_every: int | None = None,
+        accumulate: int = 1, mixup: float | None = None, ema: float | None = None, profile: Profile | None = None,
+        checkpoint_every: int | None = None,
         resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
         _check_parts(model, optimizer, train, val)
@@ -97,6 +102,7 @@ class Trainer:
         self._waiting = 0  # batches whose gradients wait for an update
         self.mixup = None if mixup is None else MixUp(mixup)
         self.ema = None if ema is None else EMA(model, ema)
+        self.profile = profile
         self._metric = getattr(schedule, "metric", None)  # what the schedule wants to be told after each epoch
         if self._metric is not None and val is None:
             raise ArgumentError(f"Trainer: {type(schedule).__name__} looks at validation results; pass val=")
@@ -125,6 +131,10 @@ class Trainer:
         finally:
             if self.out is not None and self.rows:
                 plots.curves(self.rows, self.out / "curves.png")
+            if self.profile is not None and self.profile.counted:
+                print(self.profile)
+                if self.out is not None:
+                    self.profile.save(self.out / "profile.csv")
         return self.rows
 
     def resume(self) -> str:
@@ -172,7 +182,8 @@ class Trainer:
             announced_by(lambda line: bar.write(line, sys.stderr)),
         ):
             bar.update(self._batches_done)
-            for images, labels in self._batches(epoch):
+            batches = self._batches(epoch)
+            for images, labels in batches if self.profile is None else self.profile.steps(batches):
                 logits, loss = self.step(images, labels)
                 self._check_finite("the loss", loss, epoch)
                 average.add(loss, logits, as_array(labels))

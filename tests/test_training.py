@@ -140,11 +140,28 @@ def test_fit_continues_where_it_stopped():
     assert [r["epoch"] for r in trainer.fit(1)] == [1, 2] and model.training
 
 
-def test_the_bar_shows_loss_accuracy_and_speed(capsys):
+def test_the_bar_shows_loss_accuracy_rate_speed_and_memory(capsys):
     model, optimizer, train = small_problem()
     Trainer(model, optimizer, train, train).fit(1)
     bar = capsys.readouterr().err
-    assert all(word in bar for word in ("epoch 1/1", "loss=", "acc=", "images/s=", "val_acc="))
+    assert all(word in bar for word in ("epoch 1/1", "loss=", "acc=", "lr=0.05", "images/s=", "mem=", "val_acc="))
+    assert "00:0" in bar  # time spent and time left
+
+
+def test_a_profiled_run_prints_and_keeps_its_table(tmp_path, capsys):
+    """Two steps are counted after three others, every layer has its row, and the weights are those of any other run."""
+    model, optimizer, train = small_problem()
+    profile = mc.profile(model, skip=3, steps=2)
+    Trainer(model, optimizer, train, out=tmp_path, progress=False, profile=profile).fit(2)
+    assert profile.counted == 2
+    printed = capsys.readouterr().out
+    with open(tmp_path / "profile.csv", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    for name, layer in model.named_children():
+        assert rows[name]["kind"] == type(layer).__name__ and f"{name} " in printed
+    assert all(word in printed for word in ("optimiser", "waiting for data", "kept MB"))
+    for name, array in weights_after_training().items():
+        np.testing.assert_array_equal(array, model.state_dict()[name])
 
 
 def test_bars_count_to_the_last_epoch(capsys):
