@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from .autograd import Context
+from .kernels import shapes
 from .tensor import Tensor
 
 MB = 1e6
@@ -47,7 +48,7 @@ def kept_bytes(
         address = _address(array)
         if address not in seen:
             seen.add(address)
-            kept[name] = kept.get(name, 0) + buffer(array).nbytes
+            kept[name] = kept.get(name, 0) + _size(array)
 
     for leaf in (t for t in tensors if t.node is None):
         if (name := maker_of_leaf(leaf.data)) is None:
@@ -63,6 +64,11 @@ def kept_bytes(
 
 def _address(array: np.ndarray) -> int:
     return buffer(array).__array_interface__["data"][0]
+
+
+def _size(array: np.ndarray) -> int:
+    """Bytes of an array's memory; where only shapes are asked for, of the memory that it would have."""
+    return max(array.nbytes, buffer(array).nbytes) if shapes.wanted() else buffer(array).nbytes
 
 
 def _nodes(root: Tensor) -> set[Context]:

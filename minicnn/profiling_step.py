@@ -103,7 +103,7 @@ class Step(running.Watcher):
     def module_ends(self, module) -> None:
         self.clock.pop()
 
-    def forward_begins(self, ctx) -> None:
+    def forward_begins(self, ctx, options) -> None:
         name = self.clock.stack[-1][0]
         operations = self.operations.setdefault(name, [])
         if ctx.function.__name__ not in operations:

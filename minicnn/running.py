@@ -25,8 +25,8 @@ class Watcher:
     def module_ends(self, module) -> None:
         pass
 
-    def forward_begins(self, ctx) -> None:
-        """An operation starts; ``ctx.modules`` are the modules around it, outermost first."""
+    def forward_begins(self, ctx, options: dict) -> None:
+        """An operation starts, with these options; ``ctx.modules`` are the modules around it, outermost first."""
 
     def forward_ends(self, ctx, inputs: list, out) -> None:
         """It made the array ``out`` of the arrays ``inputs``."""

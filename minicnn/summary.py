@@ -1,38 +1,100 @@
-"""The lecture's per-layer table: output shape, memory, parameters, multiply-adds."""
+"""The lecture's per-layer table: shapes, memory, parameters, multiply-adds, receptive field.
+
+The model is run once on one image for its shapes alone (``kernels.shapes_only``): nothing is computed, so that a table
+of VGG-19 takes no memory and a fraction of a second. What is watched are the operations, not the layers: branches,
+functional calls and models of one's own are counted alike.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from . import random, running, table
 from .autograd import no_grad
+from .costs import pool_operations
 from .errors import ArgumentError, MinicnnError, ShapeError
-from .nn import Dropout, Identity, LeakyReLU, Module, ReLU, ReLU6, Sigmoid, Tanh
+from .kernels import shapes
+from .nn import BatchNorm2d, Module
 from .nn.module import evaluating
 from .ops import checks
 from .tensor import Tensor
+from .trace import Step, Tracer
 
-WITHOUT_ROW = (Dropout, Identity, LeakyReLU, ReLU, ReLU6, Sigmoid, Tanh)
+#: operations with a row of their own, and what the row calls them
+KINDS = {
+    "conv2d": "conv", "linear": "fc", "matmul": "matmul", "max_pool2d": "maxpool", "avg_pool2d": "avgpool",
+    "adaptive_avg_pool2d": "avgpool", "local_response_norm": "lrn", "batch_norm": "bn", "cat": "concat", "add": "add",
+    "channel_shuffle": "shuffle",
+}  # fmt: skip
+COUNTED = ("conv", "fc", "matmul")  # whose outputs the lecture's memory counts
+POOLS = ("maxpool", "avgpool", "gap")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
-    """One layer. ``memory`` is 4 bytes per output element, batch 1; ``macs`` counts a multiply-add as one."""
+    """One operation that has a line of its own.
+
+    Attributes
+    ----------
+    name, layer, kind : str
+        Path in the model; class of the module; ``conv``, ``fc``, ``maxpool``, ``avgpool``, ``gap``, ``lrn``, ``bn``,
+        ``flatten``, ``concat``, ``add``, ``shuffle``, or a Function's name.
+    input_shape, output_shape : tuple of int
+        Without the batch axis.
+    params : int
+        Its parameters, those of a batch-norm directly behind a convolution included. Shared ones count once.
+    macs : int or None
+        Multiply-adds of one image; None if unknown.
+    pool_ops : int
+        Comparisons or additions of a pool.
+    memory : int
+        Bytes of the output of one image, 4 for each number.
+    rf, jump : int, (rows, columns), or None
+        Receptive field and distance of neighbouring fields, in input pixels.
+    """
 
     name: str
     layer: str
+    kind: str
+    input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     params: int
-    macs: int
+    macs: int | None
+    pool_ops: int
     memory: int
+    filters: int | None = None
+    kernel: int | tuple[int, int] | None = None
+    stride: int | tuple[int, int] | None = None
+    padding: int | tuple[int, ...] | None = None
+    groups: int = 1
+    rf: int | tuple[int, int] | None = None
+    jump: int | tuple[int, int] | None = None
+    normalised: bool = False
 
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """What :func:`summary` found: ``rows``, and their sums. Prints as a table."""
+    """What :func:`summary` found: ``rows``, and their sums. Prints as a table.
 
+    Attributes
+    ----------
+    title : str
+    rows : tuple of Row
+    unused_params : int
+        Of layers that did not run, such as auxiliary heads in evaluation.
+    pools : bool
+        Whether pools are counted in memory and multiply-adds.
+    """
+
+    title: str
     rows: tuple[Row, ...]
+    unused_params: int = 0
+    pools: bool = False
 
     @property
     def total_params(self) -> int:
@@ -40,12 +102,22 @@ class Summary:
 
     @property
     def total_macs(self) -> int:
-        return sum(r.macs for r in self.rows)
+        """Of the rows whose cost is known; see ``unknown``."""
+        return sum((r.macs or 0) + (r.pool_ops if self.pools else 0) for r in self.rows)
 
     @property
     def total_memory(self) -> int:
-        """Bytes of all layers' outputs, batch 1."""
-        return sum(r.memory for r in self.rows)
+        """Bytes of the outputs of convolutions and linear layers (and pools, if they count), of one image."""
+        return sum(r.memory for r in self.rows if self.counts(r))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the rows whose multiply-adds nobody knows."""
+        return tuple(r.name for r in self.rows if r.macs is None)
+
+    def counts(self, row: Row) -> bool:
+        """Whether a row's output is counted as memory."""
+        return row.kind in COUNTED or row.macs is None or (self.pools and row.kind in POOLS)
 
     def __repr__(self) -> str:
         return (
@@ -53,22 +125,20 @@ class Summary:
         )
 
     def __str__(self) -> str:
-        cells = [("layer", "kind", "output", "params", "MACs", "memory KiB")]
-        for r in self.rows:
-            shape = "x".join(map(str, r.output_shape))
-            cells.append((r.name, r.layer, shape, f"{r.params:,}", f"{r.macs:,}", f"{r.memory / 1024:,.1f}"))
-        total = ("total", "", "", f"{self.total_params:,}", f"{self.total_macs:,}", f"{self.total_memory / 1024:,.1f}")
-        widths = [max(len(row[i]) for row in [*cells, total]) for i in range(6)]
-        lines = [
-            "  ".join(c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip()
-            for row in [*cells, total]
-        ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return table.text(self)
+
+    def to(self, form: str) -> str:
+        """The table as ``"text"``, ``"csv"``, ``"json"`` or ``"markdown"``."""
+        if form not in table.FORMS:
+            raise ArgumentError(f"Summary.to: there is no form {form!r}; there are {', '.join(table.FORMS)}")
+        return table.FORMS[form](self)
 
 
-def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), show: bool = True) -> Summary:
-    """Run one blank image through the model and table every layer that computes something.
+def summary(
+    model: Module, input_size: tuple[int, int, int] = (3, 227, 227), show: bool = True, *, training: bool = False,
+    pools: bool = False, title: str = "",
+) -> Summary:  # fmt: skip
+    """Table every layer of a model that computes something, without computing it.
 
     Parameters
     ----------
@@ -76,12 +146,17 @@ def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), sho
     input_size : (C, H, W)
     show : bool
         Print the table.
+    training : bool
+        Run the model as in training: auxiliary classifiers, which rest in evaluation, then have rows.
+    pools : bool
+        Count pools in memory and operations, as some of the lecture's totals do.
+    title : str
 
     Returns
     -------
     Summary
-        ``.rows`` (name, layer, output_shape, params, macs, memory), ``.total_params``, ``.total_macs``,
-        ``.total_memory``. Layers called twice (shared) appear twice, their parameters once.
+        ``.rows``, ``.total_params``, ``.total_macs``, ``.total_memory``; ``.to("csv")``. A layer called twice has two
+        rows, and its parameters count once.
 
     Raises
     ------
@@ -95,39 +170,111 @@ def summary(model: Module, input_size: tuple[int, int, int] = (3, 227, 227), sho
         raise ShapeError(f"summary: input_size must be (channels, height, width), got {input_size!r}")
     for side, size in zip(("channels", "height", "width"), input_size):
         checks.whole("summary", f"input_size's {side}", size)
-    rows: list[Row] = []
-    counted: set[int] = set()
-
-    def note(name: str):
-        def hook(layer: Module, inputs: tuple, output: Tensor) -> None:
-            own = [p for p in layer._parameters.values() if p is not None and id(p) not in counted]
-            counted.update(map(id, own))
-            shape = output.shape[1:]
-            memory = 4 * int(np.prod(shape))
-            rows.append(Row(name, type(layer).__name__, shape, sum(p.size for p in own), layer.macs(shape), memory))
-
-        return hook
-
-    layers = [(name, m) for name, m in model.named_modules() if _has_a_row(m)]
-    handles = [m.register_forward_hook(note(name or type(model).__name__)) for name, m in layers]
-    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    tracer = Tracer(model)
     try:
-        with no_grad(), evaluating(model):
-            model(Tensor(np.zeros((1, *input_size), dtype)))
+        with shapes.shapes_only(), no_grad(), ready(model, training), running.watched_by(tracer):
+            dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+            images = shapes.blank((1, *input_size), dtype)
+            tracer.begin(images)
+            model(Tensor(images))
     except MinicnnError as error:
         error.args = (f"{error.args[0]} (summary with input_size={tuple(input_size)})",)
         raise
-    finally:
-        for handle in handles:
-            handle.remove()
-    result = Summary(tuple(rows))
+    rows, found = _rows(tracer.steps)
+    unused = sum(p.size for p in model.parameters() if id(p) not in found)
+    result = Summary(title or f"{type(model).__name__}, {'x'.join(map(str, input_size))}", tuple(rows), unused, pools)
     if show:
         print(result)
     return result
 
 
-def _has_a_row(layer: Module) -> bool:
-    """Layers with parameters of their own, and those made of no others; not activations (the lecture counts them with
-    their convolution, whether they are modules or calls), nor dropout, which computes nothing here."""
-    own = any(p is not None for p in layer._parameters.values())
-    return own or not (any(True for _ in layer.children()) or isinstance(layer, WITHOUT_ROW))
+@contextlib.contextmanager
+def ready(model: Module, training: bool) -> Iterator[None]:
+    """The model in evaluation or, all but its batch-norms, whose statistics must stay, in training; then as before."""
+    before = random.state.get()
+    with evaluating(model):
+        if training:
+            for module in model.modules():
+                object.__setattr__(module, "training", not isinstance(module, BatchNorm2d))
+        yield
+    random.state.set(before)  # dropout has counted
+
+
+def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
+    """Rows of a run, and the ids of the parameters that it used."""
+    rows: list[Row] = []
+    row_of: dict[int, Row] = {}  # step -> the row of its result
+    waiting: dict[str, int] = {}  # parameters used before the image comes into play, by path
+    found: set[int] = set()
+    for number, step in enumerate(steps):
+        own = [p for p in step.parameters if id(p) not in found]
+        found.update(map(id, own))
+        params = sum(p.size for p in own)
+        if not step.sources:  # arithmetic on weights: their layer's row comes later
+            waiting[step.path] = waiting.get(step.path, 0) + params
+            continue
+        before = row_of.get(step.sources[0])
+        if step.op == "batch_norm" and before is not None and before.kind == "conv" and not before.normalised:
+            before.params, before.normalised = before.params + params, True
+            row_of[number] = before
+        elif (kind := _kind(step)) is not None or params and (before is None or _path(before) != step.path):
+            row = _row(step, kind or step.op, params + waiting.pop(step.path, 0))
+            taken = sum(r.name == row.name or r.name.startswith(f"{row.name} (") for r in rows)
+            row.name += f" ({taken + 1})" if taken else ""
+            rows.append(row)
+            row_of[number] = row
+        elif before is not None:  # an activation, a scale: part of what came before
+            before.params += params
+            row_of[number] = before
+    return rows, found
+
+
+def _kind(step: Step) -> str | None:
+    if step.op is None:
+        return step.function
+    if step.op == "adaptive_avg_pool2d" and step.output_shape[2:] == (1, 1):
+        return "gap"
+    if step.op == "reshape":
+        return "flatten" if len(step.input_shapes[0]) == 4 and _is_map(step) and len(step.output_shape) == 2 else None
+    if step.op == "add" and len(step.sources) < 2:  # a bias, a constant
+        return None
+    return KINDS.get(step.op)
+
+
+def _is_map(step: Step) -> bool:
+    return math.prod(step.input_shapes[0][2:]) > 1  # of one pixel there is nothing to flatten
+
+
+def _path(row: Row) -> str:
+    return row.name.rsplit("/", 1)[0]
+
+
+def _row(step: Step, kind: str, params: int) -> Row:
+    module, out = step.module, step.output_shape[1:]
+    alone = module is not None and not any(True for _ in module.children())
+    special = module.macs(out) if alone else None
+    seen = step.window
+    row = Row(
+        name=(step.path or type(module).__name__) if alone else f"{step.path}/{kind}" if step.path else kind,
+        layer=type(module).__name__ if alone else step.function,
+        kind=kind,
+        input_shape=step.input_shapes[0][1:],
+        output_shape=out,
+        params=params,
+        macs=step.macs if special is None else special,
+        pool_ops=pool_operations(step.op, seen, out),
+        memory=4 * math.prod(out),
+    )
+    if step.op in ("conv2d", "linear"):
+        row.filters = out[0]
+    if seen is not None:
+        row.kernel, row.stride, row.padding = _short(seen.kernel_size), _short(seen.stride), _short(seen.padding)
+        row.groups = step.options.get("groups", 1)
+    if step.field is not None:
+        row.rf, row.jump = _short(step.field.size), _short(step.field.jump)
+    return row
+
+
+def _short(values: tuple[int, ...]):
+    """A number instead of two or four equal ones."""
+    return values[0] if len(set(values)) == 1 else tuple(values)

@@ -84,7 +84,8 @@ def test_summary_leaves_the_model_as_it_was():
     model[1].eval()
     before = {k: v.copy() for k, v in model.state_dict().items()}
     table = mc.summary(model, (3, 4, 4), show=False)
-    assert [r.params for r in table.rows] == [12, 6, 0] and table.total_macs == 2 * 9 * 16
+    assert [(r.name, r.params) for r in table.rows] == [("0", 12 + 6), ("0 (2)", 0)]
+    assert table.total_macs == 2 * 9 * 16
     assert model.training and not model[1].training and not layer._forward_hooks
     for k, v in model.state_dict().items():
         np.testing.assert_array_equal(v, before[k])

@@ -56,10 +56,6 @@ class Conv2d(Module):
             x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self.algorithm
         )
 
-    def macs(self, output_shape: tuple[int, ...]) -> int:
-        """Output elements times what each of them sums over, C/groups * KH * KW; biases are not counted."""
-        return math.prod(output_shape) * math.prod(self.weight.shape[1:])
-
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         others = {"padding": (self.padding, 0), "dilation": (self.dilation, (1, 1)), "groups": (self.groups, 1)}
@@ -78,10 +74,6 @@ class Linear(Module):
 
     def forward(self, x):
         return F.linear(x, self.weight, self.bias)
-
-    def macs(self, output_shape: tuple[int, ...]) -> int:
-        """Output elements times the inputs that each of them sums over."""
-        return math.prod(output_shape) * self.in_features
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")

@@ -130,9 +130,9 @@ class Module:
         self._forward_hooks[id(handle)] = hook
         return handle
 
-    def macs(self, output_shape: tuple[int, ...]) -> int:
-        """Multiply-adds of one image, from the shape of its output; 0 unless the layer says otherwise."""
-        return 0
+    def macs(self, output_shape: tuple[int, ...]) -> int | None:
+        """Multiply-adds of one image, from the shape of its output, if they are not those of the layer's operations."""
+        return None
 
     # Looking inside ---------------------------------------------------------------------------------------------------
     def children(self) -> Iterator[Module]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..kernels import shapes
 from ..kernels.layout import channels_last
 from ..tensor import Tensor, as_array, tensor
 
@@ -24,7 +25,7 @@ class Parameter(Tensor):
 
     def __init__(self, data, requires_grad: bool = True) -> None:
         array = as_array(data) if isinstance(data, (Tensor, np.ndarray)) else tensor(data).data
-        super().__init__(channels_last(array), requires_grad)
+        super().__init__(array if shapes.wanted() else channels_last(array), requires_grad)
 
 
 class HookHandle:

@@ -1,0 +1,100 @@
+"""Watching a model run: which operation was done where, on what shapes, out of what."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import costs, running
+from .costs import Field, Window
+from .nn import Module, Parameter
+
+
+@dataclass
+class Step:
+    """One operation.
+
+    Attributes
+    ----------
+    op : str or None
+        Its registered name, such as ``"conv2d"``; None for a Function of the reader's own.
+    function : str
+        The Function's name.
+    path : str
+        Of the innermost module around it; ``""`` is the model itself.
+    module : Module or None
+    input_shapes, output_shape
+        With the batch axis.
+    sources : list of int
+        Numbers of the steps whose results are its inputs; -1 is the image.
+    parameters : list of Parameter
+    options : dict
+        Such as ``stride``, in normal form.
+    macs : int or None
+        Multiply-adds; None if unknown.
+    window : Window or None
+    field : Field or None
+        None if it does not depend on the image, or is unknown.
+    """
+
+    op: str | None
+    function: str
+    path: str
+    module: Module | None
+    input_shapes: list[tuple[int, ...]]
+    output_shape: tuple[int, ...]
+    sources: list[int]
+    parameters: list[Parameter]
+    options: dict
+    macs: int | None
+    window: Window | None
+    field: Field | None = field(default=None)
+
+
+class Tracer(running.Watcher):
+    """Collects ``steps`` while a model runs; ``begin(images)`` says which array is the image."""
+
+    def __init__(self, model: Module) -> None:
+        self.paths = {id(module): path for path, module in model.named_modules()}
+        self.steps: list[Step] = []
+        self._made: dict[int, tuple[weakref.ref, int]] = {}  # id of an array -> it, and the step that made it
+        self._options: dict = {}
+
+    def begin(self, images: np.ndarray) -> None:
+        self._made[id(images)] = weakref.ref(images), -1
+
+    def forward_begins(self, ctx, options: dict) -> None:
+        self._options = options
+
+    def forward_ends(self, ctx, inputs: list, out: np.ndarray) -> None:
+        op = costs.operation(ctx.function)
+        module = ctx.modules[-1] if ctx.modules else None
+        shapes = [None if a is None else a.shape for a in inputs]
+        sources = [made for made in map(self._source, inputs) if made is not None]
+        seen = costs.window(op, shapes, out.shape, self._options)
+        known = [costs.ONE_PIXEL if s == -1 else self.steps[s].field for s in sources]
+        clear = op is not None and None not in known
+        self.steps.append(
+            Step(
+                op=op,
+                function=ctx.function.__name__,
+                path=self.paths.get(id(module), type(module).__name__),
+                module=module,
+                input_shapes=shapes,
+                output_shape=out.shape,
+                sources=sources,
+                parameters=[t for t in ctx.inputs if isinstance(t, Parameter)],
+                options=self._options,
+                macs=costs.multiply_adds(op, ctx.function, shapes, out.shape, self._options),
+                window=seen,
+                field=costs.receptive_field(known, seen, self._options) if clear else None,
+            )
+        )
+        if sources:  # arithmetic on weights is no part of the way from the image
+            self._made[id(out)] = weakref.ref(out), len(self.steps) - 1
+
+    def _source(self, array) -> int | None:
+        reference, step = self._made.get(id(array), (None, None))
+        return step if reference is not None and reference() is array else None  # an id may be used again
