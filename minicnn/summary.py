@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -206,6 +207,7 @@ def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
     row_of: dict[int, Row] = {}  # step -> the row of its result
     waiting: dict[str, int] = {}  # parameters used before the image comes into play, by path
     found: set[int] = set()
+    taken: Counter[str] = Counter()  # names
     for number, step in enumerate(steps):
         own = [p for p in step.parameters if id(p) not in found]
         found.update(map(id, own))
@@ -219,8 +221,8 @@ def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
             row_of[number] = before
         elif (kind := _kind(step)) is not None or params and (before is None or _path(before) != step.path):
             row = _row(step, kind or step.op, params + waiting.pop(step.path, 0))
-            taken = sum(r.name == row.name or r.name.startswith(f"{row.name} (") for r in rows)
-            row.name += f" ({taken + 1})" if taken else ""
+            taken[row.name] += 1
+            row.name += f" ({taken[row.name]})" if taken[row.name] > 1 else ""
             rows.append(row)
             row_of[number] = row
         elif before is not None:  # an activation, a scale: part of what came before
