@@ -1,4 +1,4 @@
-"""The command line: ``minicnn demo``, ``train``, ``doctor``, ``warmup``.
+"""The command line: ``minicnn demo``, ``train``, ``table``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from . import __version__
+from .cli_models import table
 from .cli_options import machine_options, naming_options, picture_options, recipe_options, run_options
 from .device import check_room
 from .errors import MinicnnError
@@ -79,6 +80,9 @@ def train(
         run, out, device=device, threads=threads, checkpoint_every=checkpoint_every, resume=resume,
         detect_anomaly=detect_anomaly, profile=profile,
     )  # fmt: skip
+
+
+cli.add_command(table)
 
 
 def _given(options: dict) -> dict:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from . import cifar_resnet, lenet  # noqa: F401 - importing them registers their models
-from .registry import get_model, list_models, register_model
+from .registry import get_model, input_size, list_models, register_model
 
-__all__ = ["get_model", "list_models", "register_model"]
+__all__ = ["get_model", "input_size", "list_models", "register_model"]

@@ -108,5 +108,5 @@ def resnet(depth: int, num_classes: int, shortcut: str = "A", in_channels: int =
 
 
 for _depth in DEPTHS:
-    register_model(f"plain{_depth}", num_classes=10)(partial(plain, _depth))
-    register_model(f"resnet{_depth}", num_classes=10)(partial(resnet, _depth))
+    register_model(f"plain{_depth}", num_classes=10, input_size=(3, 32, 32))(partial(plain, _depth))
+    register_model(f"resnet{_depth}", num_classes=10, input_size=(3, 32, 32))(partial(resnet, _depth))

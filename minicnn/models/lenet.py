@@ -104,4 +104,4 @@ class LeNet5(nn.Module):
         return self.output(self.act(self.f6(x)))
 
 
-register_model("lenet5", num_classes=10, variants=("paper", "modern"))(LeNet5)
+register_model("lenet5", num_classes=10, variants=("paper", "modern"), input_size=(1, 32, 32))(LeNet5)

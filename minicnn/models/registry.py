@@ -18,9 +18,13 @@ class _Entry:
     builder: Callable[..., Module]
     num_classes: int  # of the paper's data set
     variants: tuple[str, ...]  # the first is the default
+    input_size: tuple[int, int, int]  # (C, H, W), the paper's
 
 
-def register_model(name: str, num_classes: int = 1000, variants: tuple[str, ...] = ("paper",)) -> Callable:
+def register_model(
+    name: str, num_classes: int = 1000, variants: tuple[str, ...] = ("paper",),
+    input_size: tuple[int, int, int] = (3, 224, 224),
+) -> Callable:  # fmt: skip
     """Decorator: make a builder available as ``get_model(name)``; a student's own included.
 
     ::
@@ -30,13 +34,14 @@ def register_model(name: str, num_classes: int = 1000, variants: tuple[str, ...]
             return nn.Sequential(...)
 
     The builder takes ``num_classes``, any options of its own, and ``variant`` if it has more than one. ``minicnn
-    train`` also passes ``in_channels``, 1 for grey images.
+    train`` also passes ``in_channels``, 1 for grey images. ``input_size``, (C, H, W), is what tables and drawings show
+    it on; a model whose variants differ in this has an attribute ``input_size`` of its own.
     """
 
     def add(builder: Callable[..., Module]) -> Callable[..., Module]:
         if "num_classes" not in inspect.signature(builder).parameters:
             raise ArgumentError(f"register_model({name!r}): the builder must take num_classes")
-        _MODELS[name] = _Entry(builder, num_classes, variants)
+        _MODELS[name] = _Entry(builder, num_classes, variants, tuple(input_size))
         return builder
 
     return add
@@ -45,6 +50,18 @@ def register_model(name: str, num_classes: int = 1000, variants: tuple[str, ...]
 def list_models() -> list[str]:
     """All names, sorted."""
     return sorted(_MODELS)
+
+
+def input_size(name: str, model: Module | None = None) -> tuple[int, int, int]:
+    """(C, H, W) of the images that a model was made for in its paper."""
+    own = getattr(model, "input_size", None)
+    return own if own is not None else _entry(name).input_size
+
+
+def _entry(name: str) -> _Entry:
+    if name not in _MODELS:
+        raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
+    return _MODELS[name]
 
 
 def get_model(name: str, num_classes: int | None = None, variant: str | None = None, weights=None, **options) -> Module:
@@ -69,9 +86,7 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
     ArgumentError
         If there is no such model, variant or option; the message lists those there are.
     """
-    if name not in _MODELS:
-        raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
-    entry = _MODELS[name]
+    entry = _entry(name)
     if variant is not None and variant not in entry.variants:
         raise ArgumentError(f"{name} has no variant {variant!r}; it has {', '.join(entry.variants)}")
     if len(entry.variants) > 1:
