@@ -45,6 +45,21 @@ def test_folder(tmp_path):
     np.testing.assert_allclose(std, images.std((0, 2, 3)), atol=1e-6)
 
 
+def test_pattern(tmp_path):
+    """Only files whose names it fits count, for the splits too; the others, and classes without any, are ignored."""
+    pictures(tmp_path, n=10)
+    strays = [
+        picture(tmp_path / "dog" / "a.jpg", size=(9, 9)), picture(tmp_path / "cat" / "in" / "b.jpg"),
+        picture(tmp_path / "fox" / "c.jpg"),
+    ]  # fmt: skip
+    by_split = {split: data.get_dataset(f"folder:{tmp_path}", split, pattern="*.png") for split in splits.SPLITS}
+    assert {s: len(d) for s, d in by_split.items()} == {"train": 14, "val": 2, "test": 4}
+    train = by_split["train"]
+    assert train.classes == ("cat", "dog") and sorted(train.ignored) == sorted(strays)
+    few = data.FolderDataset(tmp_path, "test", pattern="[0-3].png", size=3, channels=1)
+    assert [p.name for p in few.paths] == ["3.png", "3.png"] and few.image_shape == (1, 3, 3)
+
+
 def test_folder_of_splits(tmp_path):
     for part, n in (("train", 20), ("valid", 3), ("test", 4)):
         pictures(tmp_path / "three" / part, n=n)
@@ -121,6 +136,8 @@ FOLDERS = [
     case("two sizes", two_sizes, D, "cat/0.png is 6x4", "dog/0.png is 9x9", "size=4"),
     case("all unreadable", lambda p: data.FolderDataset(broken(p), on_error="skip"), D, "no picture", "14"),
     case("too few", lambda p: data.FolderDataset(pictures(p, n=1), "val"), D, "2 pictures", "'val'"),
+    case("pattern", lambda p: data.FolderDataset(pictures(p), pattern="*.PNG"), D, "'*.PNG'", "20", "cat/0.png"),
+    case("pattern 3", lambda p: data.FolderDataset(p, pattern=3), A, "pattern", "'*.png'", "3"),
     case("split", lambda p: data.FolderDataset(p, "dev"), A, "'dev'", "train, val, test"),
     case("size 0", lambda p: data.FolderDataset(p, size=0), A, "size", "0"),
     case("channels 2", lambda p: data.FolderDataset(p, channels=2), A, "1 (grey) or 3", "2"),
