@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -226,6 +229,48 @@ def test_imagenette_unpacked_by_another_process_meanwhile(tmp_path, monkeypatch)
     monkeypatch.setattr(safe, "members", slow)
     imagenette.unpack(archive, tmp_path / TOP)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
+
+
+KILLED = f"""
+import os, signal, sys
+from minicnn.data import imagenette, safe
+
+def cut(archive, members=safe.members):
+    for number, member in enumerate(members(archive)):
+        if number == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield member
+
+safe.members = cut
+imagenette.unpack(sys.argv[1], sys.argv[2] + "/{TOP}")
+"""
+
+
+def test_what_a_killed_process_unpacked_is_removed(tmp_path):
+    archive = tar(tmp_path / "i.tgz", imagenette_contents())
+    done = subprocess.run([sys.executable, "-c", KILLED, archive, tmp_path], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = tmp_path.glob(f".{TOP}-unpacking-*")
+    assert len([p for p in left.rglob("*") if p.is_file()]) == 20
+    imagenette.unpack(archive, tmp_path / TOP)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
+
+
+def test_what_a_living_process_unpacks_is_not_removed(tmp_path, monkeypatch):
+    """One begins, another begins and ends, the first goes on."""
+    archive, others = tar(tmp_path / "i.tgz", imagenette_contents()), [tmp_path / TOP]
+    members = safe.members
+
+    def interrupted(path):
+        for number, member in enumerate(members(path)):
+            if number == 20 and others:
+                imagenette.unpack(archive, others.pop())
+                assert len(list(tmp_path.glob(f".{TOP}-unpacking-*"))) == 1
+            yield member
+
+    monkeypatch.setattr(safe, "members", interrupted)
+    imagenette.unpack(archive, tmp_path / TOP)
+    assert not others and sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
 
 
 def test_imagenette_with_an_unknown_class(tmp_path):
