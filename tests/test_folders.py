@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -108,6 +109,33 @@ def test_unreadable_picture(tmp_path):
     dataset = data.FolderDataset(tmp_path, on_error="skip")
     assert dataset.skipped == [half, text] and len(dataset) == len(dataset.labels) == 12
     assert [dataset.classes[dataset[i][1]] for i in range(12)] == [p.parent.name for p in dataset.paths]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_picture_cut_off_after_the_data_set_was_made(workers, tmp_path):
+    """The loader says which; the batches before it came; no thread hangs or stays; the next epoch says it again."""
+    dataset = data.FolderDataset(pictures(tmp_path, size=(60, 60)))
+    broken = dataset.paths[9]
+    Image.effect_noise((60, 60), 90).convert("RGB").save(broken)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    loader, batches = data.Loader(dataset, 2, workers=workers), []
+
+    def epoch():
+        try:
+            for batch in loader:
+                batches.append(batch)
+        except mc.MinicnnError as error:
+            batches.append(error)
+
+    for _ in range(2):
+        batches.clear()
+        thread = threading.Thread(target=epoch, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), "the loader hangs"
+        assert len(batches) == 5 and isinstance(batches[-1], D)
+        assert str(broken) in str(batches[-1]) and "cannot be read" in str(batches[-1])
+        assert not [t for t in threading.enumerate() if t.name.startswith("loader")]
 
 
 def test_postscript_under_a_pictures_name_is_not_run(tmp_path):
