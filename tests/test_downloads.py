@@ -139,13 +139,6 @@ def test_folder_that_cannot_be_written(server, tmp_path):
     complaint(lambda: download.fetch("a.bin", [server[0] + "/good"], md5(CONTENT), "set"), D, says)
 
 
-def test_read_only_folder_of_a_class(tmp_path, monkeypatch):
-    """What is not in it goes to the cache."""
-    (tmp_path / "data").mkdir()
-    monkeypatch.setattr(download.os, "access", lambda path, mode: path != tmp_path / "data")
-    assert download.home("set") == tmp_path / "cache/minicnn/data/set"
-
-
 def test_content_counts_where_its_checksum_is_known(tmp_path, monkeypatch):
     """Debian packs Fashion-MNIST's files anew, so that the published checksum of the packed file does not fit."""
     path = tmp_path / "system/a.gz"
