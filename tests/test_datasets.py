@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
+import signal
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -12,7 +16,7 @@ from archives import cifar_contents, idx, jpeg, python2, snapshot, special, tar
 from mistakes import complaint
 
 import minicnn as mc
-from minicnn.data import imagenette, safe, splits
+from minicnn.data import cifar, imagenette, safe, splits
 from minicnn.data.cifar import read_cifar
 from minicnn.data.idx import read_idx
 
@@ -80,6 +84,24 @@ def test_cifar(name, n, write, tmp_path):
     assert set(val.labels) == set(range(10)) and train.classes[3] == "class 3" and train.image_shape == (3, 32, 32)
     assert train.images[0, :, 0, 1].tolist() == [7, 100, 200] and train.images.dtype == np.uint8
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.tar.gz"]
+
+
+def test_cifar_archive_is_read_once(tmp_path, monkeypatch):
+    """For all splits; anew when the file has changed; one archive is kept, and what is given out cannot be changed."""
+    read, members = [], safe.members
+    monkeypatch.setattr(cifar, "members", lambda archive: read.append(archive) or members(archive))
+    archive = tar(tmp_path / "a.tar.gz", cifar_contents("cifar10"))
+    train, *_ = (read_cifar(archive, "cifar10", split) for split in ("train", "val", "test", "val"))
+    assert len(read) == 1 and read_cifar(archive, "cifar10", "train").images is train.images
+    with pytest.raises(ValueError, match="read-only"):
+        train.images[0] = 0
+    tar(archive, cifar_contents("cifar10", data=np.full((20, 3072), 9, np.uint8)))
+    os.utime(archive, (1, 1))  # the clock of a file system may be too coarse to tell the two apart
+    assert read_cifar(archive, "cifar10", "train").images.min() == 9 and len(read) == 2
+    other = tar(tmp_path / "b.tar.gz", cifar_contents("cifar10"))
+    for path in (other, archive):
+        read_cifar(path, "cifar10", "test")
+    assert len(read) == 4
 
 
 BATCH = "cifar-10-batches-py/data_batch_2"
@@ -207,6 +229,48 @@ def test_imagenette_unpacked_by_another_process_meanwhile(tmp_path, monkeypatch)
     monkeypatch.setattr(safe, "members", slow)
     imagenette.unpack(archive, tmp_path / TOP)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
+
+
+KILLED = f"""
+import os, signal, sys
+from minicnn.data import imagenette, safe
+
+def cut(archive, members=safe.members):
+    for number, member in enumerate(members(archive)):
+        if number == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield member
+
+safe.members = cut
+imagenette.unpack(sys.argv[1], sys.argv[2] + "/{TOP}")
+"""
+
+
+def test_what_a_killed_process_unpacked_is_removed(tmp_path):
+    archive = tar(tmp_path / "i.tgz", imagenette_contents())
+    done = subprocess.run([sys.executable, "-c", KILLED, archive, tmp_path], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = tmp_path.glob(f".{TOP}-unpacking-*")
+    assert len([p for p in left.rglob("*") if p.is_file()]) == 20
+    imagenette.unpack(archive, tmp_path / TOP)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
+
+
+def test_what_a_living_process_unpacks_is_not_removed(tmp_path, monkeypatch):
+    """One begins, another begins and ends, the first goes on."""
+    archive, others = tar(tmp_path / "i.tgz", imagenette_contents()), [tmp_path / TOP]
+    members = safe.members
+
+    def interrupted(path):
+        for number, member in enumerate(members(path)):
+            if number == 20 and others:
+                imagenette.unpack(archive, others.pop())
+                assert len(list(tmp_path.glob(f".{TOP}-unpacking-*"))) == 1
+            yield member
+
+    monkeypatch.setattr(safe, "members", interrupted)
+    imagenette.unpack(archive, tmp_path / TOP)
+    assert not others and sorted(p.name for p in tmp_path.iterdir()) == ["i.tgz", TOP]
 
 
 def test_imagenette_with_an_unknown_class(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ def test_folder(tmp_path):
     mean, std = train.statistics()
     np.testing.assert_allclose(mean, images.mean((0, 2, 3)), atol=1e-6)
     np.testing.assert_allclose(std, images.std((0, 2, 3)), atol=1e-6)
+
+
+def test_pattern(tmp_path):
+    """Only files whose names it fits count, for the splits too; the others, and classes without any, are ignored."""
+    pictures(tmp_path, n=10)
+    strays = [
+        picture(tmp_path / "dog" / "a.jpg", size=(9, 9)), picture(tmp_path / "cat" / "in" / "b.jpg"),
+        picture(tmp_path / "fox" / "c.jpg"),
+    ]  # fmt: skip
+    by_split = {split: data.get_dataset(f"folder:{tmp_path}", split, pattern="*.png") for split in splits.SPLITS}
+    assert {s: len(d) for s, d in by_split.items()} == {"train": 14, "val": 2, "test": 4}
+    train = by_split["train"]
+    assert train.classes == ("cat", "dog") and sorted(train.ignored) == sorted(strays)
+    few = data.FolderDataset(tmp_path, "test", pattern="[0-3].png", size=3, channels=1)
+    assert [p.name for p in few.paths] == ["3.png", "3.png"] and few.image_shape == (1, 3, 3)
 
 
 def test_folder_of_splits(tmp_path):
@@ -95,6 +111,33 @@ def test_unreadable_picture(tmp_path):
     assert [dataset.classes[dataset[i][1]] for i in range(12)] == [p.parent.name for p in dataset.paths]
 
 
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_picture_cut_off_after_the_data_set_was_made(workers, tmp_path):
+    """The loader says which; the batches before it came; no thread hangs or stays; the next epoch says it again."""
+    dataset = data.FolderDataset(pictures(tmp_path, size=(60, 60)))
+    broken = dataset.paths[9]
+    Image.effect_noise((60, 60), 90).convert("RGB").save(broken)
+    broken.write_bytes(broken.read_bytes()[:2000])
+    loader, batches = data.Loader(dataset, 2, workers=workers), []
+
+    def epoch():
+        try:
+            for batch in loader:
+                batches.append(batch)
+        except mc.MinicnnError as error:
+            batches.append(error)
+
+    for _ in range(2):
+        batches.clear()
+        thread = threading.Thread(target=epoch, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), "the loader hangs"
+        assert len(batches) == 5 and isinstance(batches[-1], D)
+        assert str(broken) in str(batches[-1]) and "cannot be read" in str(batches[-1])
+        assert not [t for t in threading.enumerate() if t.name.startswith("loader")]
+
+
 def test_postscript_under_a_pictures_name_is_not_run(tmp_path):
     """Pillow would hand it to another program."""
     pictures(tmp_path)
@@ -121,6 +164,8 @@ FOLDERS = [
     case("two sizes", two_sizes, D, "cat/0.png is 6x4", "dog/0.png is 9x9", "size=4"),
     case("all unreadable", lambda p: data.FolderDataset(broken(p), on_error="skip"), D, "no picture", "14"),
     case("too few", lambda p: data.FolderDataset(pictures(p, n=1), "val"), D, "2 pictures", "'val'"),
+    case("pattern", lambda p: data.FolderDataset(pictures(p), pattern="*.PNG"), D, "'*.PNG'", "20", "cat/0.png"),
+    case("pattern 3", lambda p: data.FolderDataset(p, pattern=3), A, "pattern", "'*.png'", "3"),
     case("split", lambda p: data.FolderDataset(p, "dev"), A, "'dev'", "train, val, test"),
     case("size 0", lambda p: data.FolderDataset(p, size=0), A, "size", "0"),
     case("channels 2", lambda p: data.FolderDataset(p, channels=2), A, "1 (grey) or 3", "2"),

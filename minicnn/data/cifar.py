@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import numpy as np
@@ -78,31 +79,46 @@ def read_cifar(archive: str | os.PathLike, name: str, split: str) -> ArrayDatase
     DataError
         The archive is damaged, lacks a file, or has something in it that could run code.
     """
-    layout = FORMATS[name]
-    files = layout["test" if split == "test" else "train"]
-    names_file, names_key = layout["names"]
-    found = {}
     try:
-        for member, content in members(archive):
-            if member.name in (*files, names_file) and content is not None:
-                if member.size > LARGEST:
-                    raise DataError(f"{archive}: {member.name} has {member.size} bytes; that is not the published file")
-                found[member.name] = unpickle(content.read(), f"{archive}: {member.name}")
+        found = os.stat(archive)
+        classes, arrays = _read_whole(os.path.abspath(archive), name, found.st_size, found.st_mtime_ns)
     except BROKEN as error:
         raise DataError(f"{archive} cannot be read, it is cut off or no .tar.gz ({error}); fetch it again") from None
-    for file in (*files, names_file):
+    return ArrayDataset(*arrays[split], classes, f"{name} ({split})")
+
+
+# Decompressing 170 MB takes seconds, and training wants three splits: the last archive is kept (180 MB, which the data
+# sets share). Size and time of change are there to read a file anew that was replaced.
+@functools.lru_cache(maxsize=1)
+def _read_whole(archive: str, name: str, size: int, changed: int):
+    """Names of the classes, and the images and labels of each split."""
+    layout = FORMATS[name]
+    names_file, names_key = layout["names"]
+    files = (*layout["train"], *layout["test"], names_file)
+    found = {}
+    for member, content in members(archive):
+        if member.name in files and content is not None:
+            if member.size > LARGEST:
+                raise DataError(f"{archive}: {member.name} has {member.size} bytes; that is not the published file")
+            found[member.name] = unpickle(content.read(), f"{archive}: {member.name}")
+    for file in files:
         if file not in found:
             raise DataError(f"{archive} has no file {file}; is it {layout['archive'][0]}?")
-    batches = [_batch(found[file], layout["labels"], f"{archive}: {file}") for file in files]
     classes = _entry(found[names_file], names_key, list, f"{archive}: {names_file}")
     if not all(isinstance(entry, (bytes, str)) for entry in classes):
         raise DataError(f"{archive}: {names_file}: {names_key.decode()} must be text")
     classes = [entry.decode("utf-8", "replace") if isinstance(entry, bytes) else entry for entry in classes]
-    labels = np.concatenate([labels for _, labels in batches])
-    keep = np.full(len(labels), True) if split == "test" else last_tenth(labels) == (split == "val")
-    ends = np.cumsum([len(labels) for _, labels in batches])[:-1]
-    images = np.concatenate([images[kept] for (images, _), kept in zip(batches, np.split(keep, ends))])
-    return ArrayDataset(images, labels[keep], classes, f"{name} ({split})")
+
+    def join(part: str) -> tuple[np.ndarray, np.ndarray]:
+        batches = [_batch(found.pop(file), layout["labels"], f"{archive}: {file}") for file in layout[part]]
+        return np.concatenate([images for images, _ in batches]), np.concatenate([labels for _, labels in batches])
+
+    (images, labels), test = join("train"), join("test")
+    held_out = last_tenth(labels)
+    train, val = ((images[chosen], labels[chosen]) for chosen in (~held_out, held_out))
+    for array in (*train, *val, *test):
+        array.flags.writeable = False  # who changed one would change it for whoever asks next
+    return classes, {"train": train, "val": val, "test": test}
 
 
 def _batch(content, key: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:

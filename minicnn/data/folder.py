@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import pathlib
 
@@ -24,8 +25,8 @@ class FolderDataset:
     validation. Without such folders, or with ``train`` alone, the split is fixed: of every ten pictures of a class, in
     the order of their paths, two are for testing, one is for validation and seven are for training.
 
-    Pictures are turned as their EXIF orientation says. Files that are no pictures by their ending, that are hidden, or
-    that lie outside the class folders are left out.
+    Pictures are turned as their EXIF orientation says. Files that are no pictures by their ending, that are hidden,
+    that ``pattern`` does not fit, or that lie outside the class folders are left out.
 
     Parameters
     ----------
@@ -39,6 +40,9 @@ class FolderDataset:
         A picture that cannot be read is an error that names it, or is left out; to know them beforehand, "skip" reads
         every picture once at the start.
     name : str, optional
+    pattern : str
+        Which pictures to take, by the file's name as a shell would match it, such as ``"*.pgm"``; case counts. The
+        others are ignored, and so is a class without any.
 
     Attributes
     ----------
@@ -46,13 +50,13 @@ class FolderDataset:
     paths : list of pathlib.Path
     labels : int array, (N,)
     ignored, skipped : list of pathlib.Path
-        Files that are no pictures; pictures that cannot be read.
+        Files that are no pictures or that ``pattern`` does not fit; pictures that cannot be read.
     image_shape : (C, H, W)
     """
 
     def __init__(
         self, folder: str | os.PathLike, split: str = "train", size: int | None = None, channels: int | None = None,
-        on_error: str = "raise", name: str | None = None,
+        on_error: str = "raise", name: str | None = None, pattern: str = "*",
     ) -> None:  # fmt: skip
         check_split("FolderDataset", split)
         if size is not None:
@@ -61,7 +65,10 @@ class FolderDataset:
             raise ArgumentError(f"FolderDataset: channels must be 1 (grey) or 3 (RGB), got {channels!r}")
         if on_error not in ("raise", "skip"):
             raise ArgumentError(f"FolderDataset: on_error must be 'raise' or 'skip', got {on_error!r}")
+        if not isinstance(pattern, str):
+            raise ArgumentError(f"FolderDataset: pattern must be text, such as '*.png', got {pattern!r}")
         self.folder, self.size = pathlib.Path(folder).expanduser(), size
+        self.pattern = pattern
         self.name = name or f"{self.folder.name or self.folder} ({split})"
         self.ignored: list[pathlib.Path] = []
         self.skipped: list[pathlib.Path] = []
@@ -117,12 +124,19 @@ class FolderDataset:
         """All pictures below a folder of class folders: names, paths, labels; in the order of paths."""
         found = _subfolders(folder)
         self.ignored += sorted(p for p in folder.iterdir() if p.is_file())
-        endings, by_class = opening.endings(), {}
+        endings, by_class, unfit = opening.endings(), {}, []
         for name in found:
             files = sorted(pathlib.Path(at) / file for at, _, inside in os.walk(folder / name) for file in inside)
-            by_class[name] = [p for p in files if p.suffix.lower() in endings and not p.name.startswith(".")]
+            pictures = [p for p in files if p.suffix.lower() in endings and not p.name.startswith(".")]
+            by_class[name] = [p for p in pictures if fnmatch.fnmatchcase(p.name, self.pattern)]
+            unfit += [] if by_class[name] else pictures
             self.ignored += sorted(set(files) - set(by_class[name]))
         by_class = {name: paths for name, paths in by_class.items() if paths}
+        if not by_class and unfit:
+            raise DataError(
+                f"{folder}: the pattern {self.pattern!r} fits none of the names of its {len(unfit)} pictures, such as "
+                f"{unfit[0]}"
+            )
         if not by_class:
             raise DataError(f"{folder} has no pictures; each class should have a subfolder of them, {folder}/cat/1.png")
         classes = tuple(by_class) if classes is None else classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -16,6 +17,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 #: what reading a damaged archive raises
 BROKEN = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, OSError)
@@ -124,7 +130,7 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike, inner: str = 
     ----------
     archive : path-like
     folder : path-like
-        Is made; unpacking goes on under a temporary name beside it.
+        Is made; unpacking goes on under a temporary name beside it. What killed processes left of that is removed.
     inner : str
         The folder in the archive that becomes ``folder``.
     limit : int
@@ -139,36 +145,67 @@ def extract(archive: str | os.PathLike, folder: str | os.PathLike, inner: str = 
     folder = pathlib.Path(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise DataError(f"{archive} cannot be unpacked into {folder}: {error.strerror}") from None
-    try:
-        total = 0
-        for member, content in members(archive):
-            target = temporary / _inside(member, archive)
-            total += member.size
-            if total > limit:
-                raise DataError(f"{archive} unpacks to more than {limit} bytes; that is not the published archive")
-            if content is None:
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(target, "xb") as file:
-                shutil.copyfileobj(content, file)
-        if not (temporary / inner).is_dir():
-            raise DataError(f"{archive} has no folder {inner}; that is not the published archive")
-        temporary.chmod(0o755)  # mkdtemp makes private folders
-        try:
-            (temporary / inner).rename(folder)
-        except OSError:
-            if not folder.is_dir():  # it is there if another process was faster
-                raise
+        with _clean(folder.parent, f".{folder.name}-unpacking-") as prefix:
+            temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+            try:
+                _unpack(archive, temporary, inner, limit)
+                temporary.chmod(0o755)  # mkdtemp makes private folders
+                _rename(temporary / inner, folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     except BROKEN as error:
-        raise DataError(
-            f"{archive} cannot be unpacked into {folder} ({error}); if it is cut off or no .tar.gz, fetch it again"
-        ) from None
+        if getattr(error, "errno", None) is not None:  # the operating system's: no room, no right to write
+            raise DataError(f"{archive} cannot be unpacked into {folder}: {error.strerror}") from None
+        raise DataError(f"{archive} cannot be read ({error}); it is cut off or no .tar.gz, fetch it again") from None
+
+
+def _unpack(archive: str | os.PathLike, temporary: pathlib.Path, inner: str, limit: int) -> None:
+    total = 0
+    for member, content in members(archive):
+        target = temporary / _inside(member, archive)
+        total += member.size
+        if total > limit:
+            raise DataError(f"{archive} unpacks to more than {limit} bytes; that is not the published archive")
+        if content is None:
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "xb") as file:
+            shutil.copyfileobj(content, file)
+    if not (temporary / inner).is_dir():
+        raise DataError(f"{archive} has no folder {inner}; that is not the published archive")
+
+
+def _rename(source: pathlib.Path, folder: pathlib.Path) -> None:
+    try:
+        source.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # it is there if another process was faster
+            raise
+
+
+@contextlib.contextmanager
+def _clean(parent: pathlib.Path, prefix: str) -> Iterator[str]:
+    """Remove the temporary folders that processes left which were killed while unpacking; gives the prefix.
+
+    Whoever unpacks holds a shared lock on the folder around; the operating system takes it from a process that dies.
+    Who gets the lock for itself alone therefore knows that nobody is unpacking here, and that what is there is left
+    over.
+    """
+    if fcntl is None:
+        yield prefix
+        return
+    handle = os.open(parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # others are unpacking, or this file system knows no locks: nothing to do
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in [path for path in parent.iterdir() if path.name.startswith(prefix)]:
+                shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield prefix
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)  # and with it the lock
 
 
 def _inside(member: tarfile.TarInfo, archive) -> pathlib.PurePosixPath:
