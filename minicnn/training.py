@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from operator import length_hint
@@ -119,6 +120,7 @@ class Trainer:
         if self.out is not None:
             with writing(self.out):  # complain before an hour of training, not after it
                 self.out.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=self.out).close()
         done = len(self.rows)
         try:
             with checkpoint.stopping_politely() as stop:
