@@ -86,6 +86,7 @@ def unpack(folder: pathlib.Path):
 
 WRITES = {
     "run folder": (lambda at: trainer(at / "run").fit(1), mc.FileError, "run"),
+    "run folder that is there": (lambda at: trainer(at).fit(1), mc.FileError, "choose another path"),
     "fresh folder": (lambda at: fresh_folder(at / "run"), mc.FileError, "run"),
     "weights": (lambda at: mc.save(nn.Linear(2, 2), at / "w.safetensors"), mc.FileError, "w.safetensors"),
     "picture": (lambda at: data.show(np.zeros((1, 1, 4, 4)), path=at / "p.png"), mc.FileError, "p.png"),
