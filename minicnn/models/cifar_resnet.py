@@ -56,7 +56,7 @@ def plain(depth: int, num_classes: int, in_channels: int = 3) -> CifarResNet:
 
 
 def resnet(
-    depth: int, num_classes: int, shortcut: str = "A", zero_init_residual: bool = False, in_channels: int = 3
+    depth: int, num_classes: int, shortcut: str = "A", in_channels: int = 3, zero_init_residual: bool = False
 ) -> CifarResNet:
     """ResNet-``depth``; option A shortcuts, as in all the paper's CIFAR experiments, unless ``shortcut`` is "B" or "C".
 

@@ -96,7 +96,7 @@ class Bottleneck(nn.Module):
 
     def __init__(
         self, in_channels: int, filters: int, stride: int, shortcut: str = "B", stride_in_3x3: bool = False
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         first, second = (1, stride) if stride_in_3x3 else (stride, 1)
         self.conv1 = conv1x1(in_channels, filters, first)

@@ -94,8 +94,8 @@ class ResNet(nn.Module):
 
 
 def resnet(
-    depth: int, num_classes: int, variant: str = "paper", shortcut: str = "B", zero_init_residual: bool = False,
-    in_channels: int = 3,
+    depth: int, num_classes: int, variant: str = "paper", shortcut: str = "B", in_channels: int = 3,
+    zero_init_residual: bool = False,
 ) -> ResNet:  # fmt: skip
     """ResNet-``depth``, one of 18, 34, 50, 101, 152.
 
@@ -106,10 +106,10 @@ def resnet(
         Where bottlenecks stride: "paper", in the first 1x1 convolution; "torchvision", in the 3x3.
     shortcut : str
         "A", "B" or "C", see ``residual.py``.
-    zero_init_residual : bool
-        Start every block as its shortcut (gamma = 0 in its last batch-norm).
     in_channels : int
         1 for grey images.
+    zero_init_residual : bool
+        Start every block as its shortcut (gamma = 0 in its last batch-norm).
     """
     block, blocks = BLOCKS[depth]
     options = {"stride_in_3x3": variant == "torchvision"} if block is Bottleneck else {}

@@ -156,7 +156,7 @@ def copy_form_c(source: nn.Module, target: nn.Module) -> None:
 
 def resnext(
     name: str, num_classes: int, variant: str = "paper", cardinality: int | None = None, width: int | None = None,
-    form: str = "c", zero_init_residual: bool = False, in_channels: int = 3,
+    form: str = "c", in_channels: int = 3, zero_init_residual: bool = False,
 ) -> ResNet:  # fmt: skip
     """The network of this ``name``.
 
@@ -171,10 +171,10 @@ def resnext(
         C and d of the first stage; left out, the name's. ``cardinality=8, width=14`` makes the 8x14d of table 2.
     form : str
         "a", "b" or "c" of figure 3.
-    zero_init_residual : bool
-        Start every block as its shortcut (gamma = 0 in its last batch-norm).
     in_channels : int
         1 for grey images.
+    zero_init_residual : bool
+        Start every block as its shortcut (gamma = 0 in its last batch-norm).
     """
     blocks, its_cardinality, its_width = NETWORKS[name]
     cardinality = checks.whole(name, "cardinality", its_cardinality if cardinality is None else cardinality)
