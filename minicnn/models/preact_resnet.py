@@ -1,7 +1,8 @@
 """Pre-activation ResNet: He et al. 2016, "Identity Mappings in Deep Residual Networks".
 
 Figure 4: five orders of the same layers, by the option ``design`` of the CIFAR-10 networks. The right column is an
-identity, so only what stands after the addition is between one block and the next: in the last three nothing.
+identity, so only what stands after the addition is between one block and the next: in the last three nothing. (In the
+third the left column ends in a ReLU: it can only add to the signal.)
 
     original        bn_after_addition  relu_before_addition  relu_only_preactivation  full_preactivation
        x               x                  x                     x                        x
@@ -25,6 +26,9 @@ CIFAR-10: a 3x3 convolution of 16 filters, three stages at 32x32, 16x16, 8x8, gl
 
 ImageNet: the stem and the stages of ``resnet.py`` (variant ``paper``: a bottleneck's first 1x1 convolution strides);
 200 layers have (3, 24, 36, 3) bottlenecks. The paper trains 152 and 200; 18, 34 and 50 are the same at other depths.
+
+    depth          18         34         50         152        200
+    parameters     11.69 M    21.80 M    25.55 M    60.19 M    64.67 M
 
 At the ends (the paper's appendix)
     The first block's activation is taken right after the first convolution, before the two branches part: both see it.

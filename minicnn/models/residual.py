@@ -12,8 +12,8 @@
                                  + ---------'
                               ReLU
 
-Weights per pixel of C channels: 18 C^2 for the basic block (f = C), 17/16 C^2 for the bottleneck (f = C / 4): for about
-the same cost it carries four times the channels (C = 64 against 256: 73,728 and 69,632).
+A basic block from C to C channels has 18 C^2 weights (f = C), a bottleneck 17/16 C^2 (f = C / 4): for about the same
+cost it carries four times the channels (C = 64: 73,728 weights; bottleneck, C = 256: 69,632).
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ at the same cost, C (256 d + 9 d d + 256 d) weights per block of conv2:
     weights     69,632     69,760     69,888     71,456     70,144
 
 The three forms compute the same function and have as many weights; :func:`copy_form_c` carries the numbers over. (c) is
-what one trains; (a) and (b) are for looking at, and slow where C is large. In (a) batch-norm and ReLU follow the sum of
-the paths, as the paper prescribes (section 4).
+what one trains; (a) and (b) are for looking at, and slow where C is large. In (a) the last
+batch-norm follows the sum of the paths and stands before the addition of the shortcut (section 4).
 
 Stride 2 is in the 3x3 convolution, shortcuts are option B, weights start as in ResNet; so the variants ``paper`` and
 ``torchvision`` are the same networks. Of the names here the paper has 50_32x4d, 101_32x4d and 101_64x4d; 101_32x8d is
