@@ -96,7 +96,7 @@ def convolution(shape, out_channels, kernel, stride, groups) -> dict[str, dict]:
 
 
 class TorchBlock(torch.nn.Module):
-    """The same residual block as ``minicnn.models.cifar_resnet.Block`` with option A."""
+    """The same residual block as ``minicnn.models.residual.BasicBlock`` with option A."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()

@@ -199,7 +199,7 @@ MODULES = [
     case("unknown variant", lambda: models.get_model("lenet5", variant="new"), A, "'new'", "paper, modern"),
     case("unknown option", lambda: models.get_model("resnet20", pretrained=True), A, "'pretrained'",
          "shortcut, in_channels"),
-    case("unknown shortcut", lambda: models.get_model("resnet20", shortcut="C"), A, "'C'", "'A'", "'B'"),
+    case("unknown shortcut", lambda: models.get_model("resnet20", shortcut="D"), A, "'D'", "'A'", "'B'"),
     case("no classes", lambda: models.get_model("resnet20", num_classes=0), A, "num_classes", ">= 1", "got 0"),
     case("weights that are not there", lambda: models.get_model("lenet5", weights="no.npz"), F_, "no.npz"),
     case("builder without classes", lambda: models.register_model("x")(lambda: 0), A, "'x'", "num_classes"),

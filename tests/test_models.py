@@ -30,7 +30,7 @@ def test_cifar_networks_equal_the_reference(key):
 
 def test_residual_block_with_zero_weights_is_the_identity():
     """F = 0 leaves relu(x) = x for x >= 0, and hands the gradient through unchanged: the point of the design."""
-    block = models.cifar_resnet.Block(4, 4, 1, "A")
+    block = models.residual.BasicBlock(4, 4, 1, "A")
     for parameter in block.parameters():
         nn.init.zeros_(parameter)
     x = mc.tensor(np.random.default_rng(0).uniform(0.1, 1, (2, 4, 5, 5)).astype(np.float32), requires_grad=True)
@@ -43,7 +43,7 @@ def test_residual_block_with_zero_weights_is_the_identity():
 
 def test_shortcut_a_pads_new_channels_with_zeros():
     x = np.random.default_rng(0).standard_normal((2, 4, 6, 6)).astype(np.float32)
-    y = models.cifar_resnet.ShortcutA(4, 8, 2)(mc.Tensor(x)).data
+    y = models.residual.ShortcutA(4, 8, 2)(mc.Tensor(x)).data
     np.testing.assert_array_equal(y[:, :4], x[:, :, ::2, ::2])
     assert y.shape == (2, 8, 3, 3) and not y[:, 4:].any()
 

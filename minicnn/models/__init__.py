@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from . import cifar_resnet, lenet  # noqa: F401 - importing them registers their models
+from . import (  # noqa: F401 - importing them registers their models
+    cifar_resnet,
+    lenet,
+    preact_resnet,
+    resnet,
+    resnext,
+)
 from .registry import get_model, input_size, list_models, register_model
 
 __all__ = ["get_model", "input_size", "list_models", "register_model"]
