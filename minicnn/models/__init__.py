@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from . import cifar_resnet, lenet  # noqa: F401 - importing them registers their models
+from . import (  # noqa: F401 - importing them registers their models
+    cifar_resnet,
+    efficientnet_lite,
+    lenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    shufflenet_v1,
+    shufflenet_v2,
+)
 from .registry import get_model, list_models, register_model
 
 __all__ = ["get_model", "list_models", "register_model"]

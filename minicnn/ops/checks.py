@@ -43,6 +43,13 @@ def number(op: str, name: str, value, low: float = 0, high: float = np.inf, what
     return float(value)
 
 
+def flag(op: str, name: str, value) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{op}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def axis(op: str, value, shape: tuple[int, ...]) -> int:
     """An axis of ``shape``, counted from the front."""
     if not isinstance(value, (int, np.integer)) or not -len(shape) <= value < len(shape):
