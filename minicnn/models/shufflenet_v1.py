@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from .. import functional as F
 from .. import nn
-from ..errors import ArgumentError
 from ..ops import checks
 from .initial import he_fan_out
 from .registry import register_model
@@ -92,8 +91,7 @@ class ShuffleNetV1(nn.Module):
         self, num_classes: int, groups: int = 3, width: float = 1.0, shuffle: bool = True, in_channels: int = 3
     ) -> None:  # fmt: skip
         super().__init__()
-        if groups not in STAGE2:
-            raise ArgumentError(f"shufflenet_v1: groups must be one of {', '.join(map(str, STAGE2))}, got {groups!r}")
+        groups = checks.choice("shufflenet_v1", "groups", groups, STAGE2)
         width = checks.number("shufflenet_v1", "width", width, low=0.1, high=4, what="a factor")
         shuffle = checks.flag("shufflenet_v1", "shuffle", shuffle)
         before, channels = channels_at(width, groups)

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from .. import functional as F
 from .. import nn
-from ..errors import ArgumentError
+from ..ops import checks
 from .initial import he_fan_out
 from .registry import register_model
 
@@ -94,10 +94,8 @@ class ShuffleNetV2(nn.Module):
         self, num_classes: int, width: float = 1.0, variant: str = "paper", in_channels: int = 3
     ) -> None:  # fmt: skip
         super().__init__()
-        if width not in WIDTHS:
-            raise ArgumentError(f"shufflenet_v2: width must be one of {', '.join(map(str, WIDTHS))}, got {width!r}")
+        *stages, last = WIDTHS[checks.choice("shufflenet_v2", "width", width, WIDTHS)]
         paper = variant == "paper"
-        *stages, last = WIDTHS[width]
         before = STEM
         self.conv1 = nn.Sequential(  # (N, 24, 112, 112)
             nn.Conv2d(in_channels, before, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(before), nn.ReLU()

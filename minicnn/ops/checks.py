@@ -50,6 +50,14 @@ def flag(op: str, name: str, value) -> bool:
     return bool(value)
 
 
+def choice(op: str, name: str, value, choices):
+    """One of a few numbers or strings."""
+    plain = isinstance(value, (int, float, str, np.number)) and not isinstance(value, bool)
+    if not plain or value not in choices:
+        raise ArgumentError(f"{op}: {name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+    return value
+
+
 def axis(op: str, value, shape: tuple[int, ...]) -> int:
     """An axis of ``shape``, counted from the front."""
     if not isinstance(value, (int, np.integer)) or not -len(shape) <= value < len(shape):
