@@ -60,6 +60,7 @@ def test_all_facts_are_tested():
     assert BUILDS.keys() == FACTS.keys()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("key", FACTS)
 def test_networks_equal_the_facts(key):
     """Parameters, multiply-adds and every layer's output shape; batch-norms count with their convolution."""
@@ -79,6 +80,7 @@ def test_networks_equal_the_facts(key):
     assert layers == expected
 
 
+@pytest.mark.compiled
 def test_shallow_mobilenet_costs_what_the_paper_prints():
     """Howard et al. 2017, table 5: 307 million multiply-adds, 2.9 million parameters."""
     table = mc.summary(models.get_model("mobilenet_v1", shallow=True), (3, 224, 224), show=False)
@@ -123,6 +125,7 @@ def test_torchvision_keys(reference):
     assert list(model.state_dict()) == list(facts["state_dict"])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_torchvision_outputs(reference, mode):
     """Logits, losses, gradients and running statistics equal torchvision's."""
@@ -177,7 +180,7 @@ def test_starting_weights():
     "block, shape",
     [
         pytest.param(lambda: mobilenet_v1.SeparableBlock(3, 4, 2), (2, 3, 3, 4), id="separable"),
-        pytest.param(lambda: mobilenet_v1.FullBlock(3, 4, 2), (2, 3, 3, 4), id="full"),
+        pytest.param(lambda: mobilenet_v1.ConvBlock(3, 4, 2), (2, 3, 3, 4), id="full"),
         pytest.param(lambda: mobilenet_v2.InvertedResidual(3, 3, 1, 2), (2, 3, 3, 4), id="inverted-shortcut"),
         pytest.param(lambda: mobilenet_v2.InvertedResidual(3, 4, 2, 2), (2, 3, 4, 3), id="inverted-stride-2"),
         pytest.param(lambda: mobilenet_v2.InvertedResidual(3, 2, 1, 1), (2, 3, 3, 4), id="inverted-no-expansion"),
@@ -247,6 +250,7 @@ def test_same_padding_is_tensorflows(kernel_size, stride, size):
 
 
 # Whole networks -------------------------------------------------------------------------------------------------------
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", NARROW)
 def test_loss_falls(name):
     """15 steps on 8 images of 4 classes."""

@@ -1,5 +1,5 @@
 """EfficientNet-Lite0: EfficientNet-B0 (Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
-Networks", table 1) without squeeze-and-excitation and with ReLU6 for Swish, so that it runs on phones in whole numbers.
+Networks", table 1) without squeeze-and-excitation and with ReLU6 in place of Swish, for phones that compute in 8 bits.
 
     input            operator                        expand   channels   repeat   stride
     3 x 224x224      3x3 convolution                 -        32         1        2
@@ -13,7 +13,8 @@ Networks", table 1) without squeeze-and-excitation and with ReLU6 for Swish, so 
     320 x 7x7        1x1 convolution                 -        1280       1        1
     1280 x 7x7       global average pooling, dropout 0.2, linear layer
 
-The blocks are MobileNetV2's (mobilenet_v2.py); the kernel sizes and repeats were found by search.
+The blocks are MobileNetV2's (mobilenet_v2.py), batch-norm after every convolution, ReLU6 after all but the last of a
+block; the kernel sizes and repeats were found by search.
 
 Padding is TensorFlow's "same": an output is ceil(size / stride) pixels wide, and where the zeros that takes cannot be
 shared evenly, the larger half stands right and below. So a 3x3 convolution with stride 2 pads an even image by (0, 1),
@@ -23,7 +24,7 @@ Batch-norm: epsilon 1e-3; a batch moves the running statistics by 0.01 only (Ten
 so that evaluation lags some hundred steps behind training.
 
 Parameter names are those of the published PyTorch weights (`_conv_stem`, `_blocks.0._depthwise_conv`, ...); 4,652,008
-parameters. Left out: stochastic depth (dropped blocks) in training.
+parameters. They take pixels (x - 127) / 128 of 224x224 images. Left out: stochastic depth (dropped blocks) in training.
 """
 
 from __future__ import annotations

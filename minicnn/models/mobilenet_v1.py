@@ -56,8 +56,8 @@ class SeparableBlock(nn.Module):
         return F.relu(self.bn2(self.pointwise(x)))  # (N, O, H/stride, W/stride)
 
 
-class FullBlock(nn.Module):
-    """Both in one, at 8 to 9 times the cost: an ordinary 3x3 convolution - BN - ReLU."""
+class ConvBlock(nn.Module):
+    """3x3 convolution - BN - ReLU: the stem, and every block with ``full_conv=True``, at 8 to 9 times the cost."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -78,9 +78,9 @@ class MobileNetV1(nn.Module):
         width = checks.number("mobilenet_v1", "width", width, low=0.1, high=4, what="a factor")
         full_conv = checks.flag("mobilenet_v1", "full_conv", full_conv)
         shallow = checks.flag("mobilenet_v1", "shallow", shallow)
-        block = FullBlock if full_conv else SeparableBlock
+        block = ConvBlock if full_conv else SeparableBlock
         before = max(8, int(STEM * width))  # never below 8, as the authors' code
-        self.stem = FullBlock(in_channels, before, 2)  # (N, 32, 112, 112)
+        self.stem = ConvBlock(in_channels, before, 2)  # (N, 32, 112, 112)
         self.blocks = nn.Sequential()
         for i, (filters, stride) in enumerate(BLOCKS):
             if shallow and i in LEFT_OUT_IF_SHALLOW:

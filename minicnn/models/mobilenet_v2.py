@@ -87,9 +87,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """Takes (N, in_channels, H, W), gives logits (N, num_classes). ``width`` from 0.1 to 4."""
 
-    def __init__(
-        self, num_classes: int, width: float = 1.0, variant: str = "paper", in_channels: int = 3
-    ) -> None:  # fmt: skip
+    def __init__(self, num_classes: int, width: float = 1.0, variant: str = "paper", in_channels: int = 3) -> None:
         super().__init__()
         width = checks.number("mobilenet_v2", "width", width, low=0.1, high=4, what="a factor")
         before = make_divisible(STEM * width)

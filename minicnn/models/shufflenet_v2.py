@@ -19,15 +19,16 @@ goes through 1x1 - 3x3 depthwise - 1x1. With stride 2 both branches see all chan
 
 ``width``: 0.5, 1 (default), 1.5, 2.
 
-Variants differ in the units of stride 2, from C to O channels, and in the linear layer:
+Variants differ in the linear layer and in the units of stride 2, from C to O channels; of these only in the first one of
+stage 2 at 1, 1.5, 2 x, as everywhere else O = 2 C:
 
     "paper"          the short branch keeps C channels, the long one makes O - C: 146, 299, 591 million multiply-adds at
                      1, 1.5, 2 x, as table 5 says. No bias in the linear layer (the authors' code). Weights start as in
                      He et al. 2015, as in ShuffleNet V1, whose settings the paper follows.
     "torchvision"    both branches make O / 2 channels: 145, 296, 583 million. Weights start as PyTorch's do.
 
-Parameter names are torchvision's in both. The authors' code shuffles at the start of the units of stride 1 instead, in
-the inverse order, which only renumbers channels.
+Parameter names are torchvision's in both, and both shuffle where figure 3 does. The authors' code shuffles at the start
+of the units of stride 1 instead, in the inverse order; its own weights would not give the same outputs here.
 """
 
 from __future__ import annotations
@@ -90,9 +91,7 @@ class DownUnit(nn.Module):
 class ShuffleNetV2(nn.Module):
     """Takes (N, in_channels, H, W), gives logits (N, num_classes)."""
 
-    def __init__(
-        self, num_classes: int, width: float = 1.0, variant: str = "paper", in_channels: int = 3
-    ) -> None:  # fmt: skip
+    def __init__(self, num_classes: int, width: float = 1.0, variant: str = "paper", in_channels: int = 3) -> None:
         super().__init__()
         *stages, last = WIDTHS[checks.choice("shufflenet_v2", "width", width, WIDTHS)]
         paper = variant == "paper"
