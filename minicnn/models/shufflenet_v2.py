@@ -19,8 +19,8 @@ goes through 1x1 - 3x3 depthwise - 1x1. With stride 2 both branches see all chan
 
 ``width``: 0.5, 1 (default), 1.5, 2.
 
-Variants differ in the linear layer and in the units of stride 2, from C to O channels; of these only in the first one of
-stage 2 at 1, 1.5, 2 x, as everywhere else O = 2 C:
+Variants differ in the linear layer and in the units of stride 2, from C to O channels (in fact only in the first one of
+stage 2 and not at 0.5 x: elsewhere O = 2 C):
 
     "paper"          the short branch keeps C channels, the long one makes O - C: 146, 299, 591 million multiply-adds at
                      1, 1.5, 2 x, as table 5 says. No bias in the linear layer (the authors' code). Weights start as in
