@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from . import (  # noqa: F401 - importing them registers their models
     cifar_resnet,
+    efficientnet_lite,
     lenet,
+    mobilenet_v1,
+    mobilenet_v2,
     preact_resnet,
     resnet,
     resnext,
+    shufflenet_v1,
+    shufflenet_v2,
 )
 from .registry import get_model, input_size, list_models, register_model
 

@@ -43,6 +43,21 @@ def number(op: str, name: str, value, low: float = 0, high: float = np.inf, what
     return float(value)
 
 
+def flag(op: str, name: str, value) -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{op}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def choice(op: str, name: str, value, choices):
+    """One of a few numbers or strings."""
+    plain = isinstance(value, (int, float, str, np.number)) and not isinstance(value, bool)
+    if not plain or value not in choices:
+        raise ArgumentError(f"{op}: {name} must be one of {', '.join(map(str, choices))}, got {value!r}")
+    return value
+
+
 def axis(op: str, value, shape: tuple[int, ...]) -> int:
     """An axis of ``shape``, counted from the front."""
     if not isinstance(value, (int, np.integer)) or not -len(shape) <= value < len(shape):
