@@ -22,7 +22,8 @@ convolutional neural networks").
 ``variant="paper"`` (default): two groups in conv2, conv4 and conv5, the trace of two GPUs (``groups=1``: without them;
 ``towers=True``: the two towers drawn apart, see :class:`TwoTowers`). Response normalisation after the ReLU of conv1 and
 conv2, then overlapping pooling. Dropout after the ReLU of fc6 and fc7. Weights start from N(0, 0.01^2), biases at 1 in
-conv2, conv4, conv5, fc6 and fc7, else at 0 (section 5). conv1 has no padding: the paper says 224 pixels, but
+conv2, conv4, conv5, fc6 and fc7, else at 0 (section 5); that is meant for pixels of 0 to 255 less their mean (section
+2), not for images of deviation 1. conv1 has no padding: the paper says 224 pixels, but
 (224 - 11) / 4 + 1 is no whole number; the authors' program rounds it up to 55, Caffe takes 227 pixels. Both work here.
 
 ``variant="lecture"``: the single tower as in the lecture's table: 227 pixels, conv1 padded by 2. No normalisation.
@@ -186,7 +187,7 @@ def _half(conv: nn.Conv2d, half: int) -> nn.Conv2d:
     maps = conv.out_channels // 2
     kernels = slice(half * maps, (half + 1) * maps)
     own = nn.Conv2d(conv.in_channels // conv.groups, maps, conv.kernel_size, conv.stride, conv.padding)
-    own.weight.data[...], own.bias.data[...] = conv.weight.data[kernels], conv.bias.data[kernels]
+    own.weight.data, own.bias.data = conv.weight.data[kernels].copy(order="K"), conv.bias.data[kernels].copy()
     return own
 
 

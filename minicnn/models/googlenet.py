@@ -188,7 +188,6 @@ class GoogLeNet(nn.Module):
             self.aux1 = head(heads_see["4a"], width=width)
             self.aux2 = head(heads_see["4d"], width=width)
         self.avgpool = nn.AdaptiveAvgPool2d(1)  # (N, 1024, 1, 1)
-        self.flatten = nn.Flatten()  # (N, 1024)
         self.dropout = nn.Dropout((0.2 if torchvision else 0.4) if dropout is None else dropout)
         self.fc = nn.Linear(channels, num_classes)
         (start_as_in_caffe if paper else start_as_in_torchvision)(self)
@@ -203,7 +202,7 @@ class GoogLeNet(nn.Module):
         x = maps2 = self.inception4d(self.inception4c(self.inception4b(x)))
         x = self.maxpool4(self.inception4e(x))
         x = self.inception5b(self.inception5a(x))
-        logits = self.fc(self.dropout(self.flatten(self.avgpool(x))))
+        logits = self.fc(self.dropout(self.avgpool(x).flatten(1)))
         if self.training and self.aux_logits:
             return GoogLeNetOutputs(logits, self.aux2(maps2), self.aux1(maps1))
         return logits

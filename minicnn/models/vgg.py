@@ -1,23 +1,25 @@
 """VGG (Simonyan & Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image Recognition", table 1).
 
-    stage   output    maps    A     A-LRN   B     C      D      E       lecture
-    1       224x224   64      3     3, LRN  3 3   3 3    3 3    3 3     3 3
-    2       112x112   128     3     3       3 3   3 3    3 3    3 3     3 3
-    3       56x56     256     3 3   3 3     3 3   3 3 1  3 3 3  3 3 3 3 3 3
-    4       28x28     512     3 3   3 3     3 3   3 3 1  3 3 3  3 3 3 3 3 3 3
-    5       14x14     512     3 3   3 3     3 3   3 3 1  3 3 3  3 3 3 3 3 3 3
-    fc6, fc7, fc8             4096, 4096, 1000 in all
-    model                     vgg11         vgg13        vgg16  vgg19
-    parameters (millions)     132.9 132.9   133.0 133.6  138.4  143.7   137.8
-    multiply-adds (billions)  7.609         11.31 11.77  15.47  19.63   13.62
+    stage  output   maps  A       A-LRN   B        C        D        E        lecture
+    1      224x224  64    3       3, LRN  3 3      3 3      3 3      3 3      3 3
+    2      112x112  128   3       3       3 3      3 3      3 3      3 3      3 3
+    3      56x56    256   3 3     3 3     3 3      3 3 1    3 3 3    3 3 3 3  3 3
+    4      28x28    512   3 3     3 3     3 3      3 3 1    3 3 3    3 3 3 3  3 3 3
+    5      14x14    512   3 3     3 3     3 3      3 3 1    3 3 3    3 3 3 3  3 3 3
+    fc6, fc7, fc8         4096, 4096, 1000 in all
+    model                 vgg11           vgg13             vgg16    vgg19
+    parameters, millions  132.86  132.86  133.05   133.64   138.36   143.67   137.77
+    multiply-adds, 10^9   7.609   7.609   11.308   11.771   15.470   19.632   13.621
+
+The rows give each stage's size before the 2x2 max pooling that ends it.
 
 3 and 1 are convolutions with 3x3 (padded by 1) and 1x1 kernels; a 2x2 max pooling ends each stage. ReLU follows every
 convolution, fc6 and fc7; dropout follows the ReLU of fc6 and fc7 (torchvision's AlexNet has it before those layers).
 
 ``variant="paper"`` (default): 224 pixels, no others (224 to 255 fit). Weights from a normal distribution of *variance*
-0.01, so standard deviation 0.1, biases 0 (section 3.1). Large numbers come of that: the paper started only A so, and
-the deeper networks from A's first four convolutions and fully-connected layers; it found later that
-``init="glorot"`` does without (footnote 2).
+0.01, so standard deviation 0.1, biases 0 (section 3.1). That is large: vgg11's first logits are around 10^6, and a usual
+learning rate diverges. The paper started only A so, and the deeper networks from A's first four convolutions and its
+fully-connected layers; later it found that ``init="glorot"`` does as well (footnote 2). To train, take that.
 ``variant="torchvision"``: adaptive pooling to 7x7 lets it take images from 32 pixels on. Convolutions start as in He et
 al. 2015 (by fan_out), fully-connected weights from N(0, 0.01^2), biases 0.
 ``variant="C"`` (vgg16): the third convolution of stages 3 to 5 is 1x1. ``variant="A-LRN"`` (vgg11): AlexNet's response
