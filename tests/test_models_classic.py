@@ -405,6 +405,19 @@ def test_images_that_do_not_fit(name, size, path, told):
     assert caught.value.path == path and told in str(caught.value)
 
 
+def test_what_is_no_batch_of_rgb_images():
+    """Nothing broadcasts a grey image to three channels on the way."""
+    for model in (
+        models.get_model("alexnet", 2, width=1 / 64),
+        models.get_model("googlenet", 2, "torchvision", transform_input=True, width=1 / 64),
+    ):
+        for shape in ((224,), (3, 224, 224), (2, 1, 224, 224)):
+            with pytest.raises(mc.ShapeError, match="conv1"):
+                model(np.zeros(shape, np.float32))
+        with pytest.raises(mc.MinicnnError, match="conv1.*uint8"):
+            model(np.zeros((2, 3, 224, 224), np.uint8))
+
+
 @pytest.mark.parametrize(
     "name, options, told",
     [

@@ -23,8 +23,8 @@ convolutional neural networks").
 ``towers=True``: the two towers drawn apart, see :class:`TwoTowers`). Response normalisation after the ReLU of conv1 and
 conv2, then overlapping pooling. Dropout after the ReLU of fc6 and fc7. Weights start from N(0, 0.01^2), biases at 1 in
 conv2, conv4, conv5, fc6 and fc7, else at 0 (section 5); that is meant for pixels of 0 to 255 less their mean (section
-2), not for images of deviation 1. conv1 has no padding: the paper says 224 pixels, but
-(224 - 11) / 4 + 1 is no whole number; the authors' program rounds it up to 55, Caffe takes 227 pixels. Both work here.
+2), not for images of deviation 1. conv1 has no padding: the paper says 224 pixels, but (224 - 11) / 4 + 1 is no whole
+number; the authors' program rounds it up to 55, Caffe takes 227 pixels. Both work here.
 
 ``variant="lecture"``: the single tower as in the lecture's table: 227 pixels, conv1 padded by 2. No normalisation.
 ``variant="torchvision"``: the single tower at 224 pixels, conv1 padded by 2 (55x55), with an adaptive pooling layer
@@ -37,6 +37,7 @@ from __future__ import annotations
 from .. import functional as F
 from .. import nn
 from ..errors import ArgumentError
+from ..tensor import as_tensor
 from .classic_parts import OnlySize, check_width, scaled
 from .registry import register_model
 
@@ -126,7 +127,7 @@ def start_as_in_the_paper(model: nn.Module, ones: tuple[str, ...] = ()) -> None:
     for path, layer in model.named_modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.normal_(layer.weight, 0.0, 0.01)
-            nn.init.constant_(layer.bias, float(path.rsplit(".")[-1] in ones))
+            nn.init.constant_(layer.bias, float(path.split(".")[-1] in ones))
 
 
 def _grouped(table, groups: int | None):
@@ -138,7 +139,10 @@ def _grouped(table, groups: int | None):
 
 def _round_up(x):
     """Zeros below and to the right, up to a whole stride of conv1: 224 gives 55x55, as cuda-convnet counts it."""
-    down, right = (-max(side - 11, 0) % 4 for side in x.shape[-2:])
+    x = as_tensor(x)
+    if x.ndim != 4:
+        return x  # conv1 says what is wrong
+    down, right = (-max(side - 11, 0) % 4 for side in x.shape[2:])
     return F.pad(x, (0, right, 0, down)) if down or right else x
 
 

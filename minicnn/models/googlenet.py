@@ -216,6 +216,8 @@ def _scaled_all(filters, width: float):
 def _from_imagenet_means(x):
     """From (pixel - mean) / std with ImageNet's means and deviations to (pixel - 0.5) / 0.5, pixels from 0 to 1."""
     x = as_tensor(x)
+    if x.ndim != 4 or x.shape[1] != 3 or x.dtype.kind != "f":
+        return x  # conv1 says what is wrong
     mean, std = (np.array(v, x.dtype).reshape(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     return x * (std / 0.5) + (mean - 0.5) / 0.5
 

@@ -11,15 +11,14 @@
     parameters, millions  132.86  132.86  133.05   133.64   138.36   143.67   137.77
     multiply-adds, 10^9   7.609   7.609   11.308   11.771   15.470   19.632   13.621
 
-The rows give each stage's size before the 2x2 max pooling that ends it.
-
-3 and 1 are convolutions with 3x3 (padded by 1) and 1x1 kernels; a 2x2 max pooling ends each stage. ReLU follows every
-convolution, fc6 and fc7; dropout follows the ReLU of fc6 and fc7 (torchvision's AlexNet has it before those layers).
+3 and 1 are convolutions with 3x3 (padded by 1) and 1x1 kernels; a 2x2 max pooling ends each stage and halves the output
+given here. ReLU follows every convolution, fc6 and fc7; dropout follows the ReLU of fc6 and fc7 (torchvision's AlexNet
+has it before those layers).
 
 ``variant="paper"`` (default): 224 pixels, no others (224 to 255 fit). Weights from a normal distribution of *variance*
-0.01, so standard deviation 0.1, biases 0 (section 3.1). That is large: vgg11's first logits are around 10^6, and a usual
-learning rate diverges. The paper started only A so, and the deeper networks from A's first four convolutions and its
-fully-connected layers; later it found that ``init="glorot"`` does as well (footnote 2). To train, take that.
+0.01, so standard deviation 0.1, biases 0 (section 3.1). That is large: vgg11's first logits are around 10^6, and usual
+learning rates diverge. The paper started only A so, and the deeper networks from A's first four convolutions and its
+fully-connected layers; later, it says, ``init="glorot"`` was found to do without. To train, take that.
 ``variant="torchvision"``: adaptive pooling to 7x7 lets it take images from 32 pixels on. Convolutions start as in He et
 al. 2015 (by fan_out), fully-connected weights from N(0, 0.01^2), biases 0.
 ``variant="C"`` (vgg16): the third convolution of stages 3 to 5 is 1x1. ``variant="A-LRN"`` (vgg11): AlexNet's response
@@ -77,7 +76,7 @@ def start_normal(layer: nn.Module) -> None:
 
 
 def start_glorot(layer: nn.Module) -> None:
-    """Footnote 2: Glorot & Bengio 2010."""
+    """Glorot & Bengio 2010, as section 3.1 says in its end."""
     nn.init.xavier_uniform_(layer.weight)
 
 
