@@ -6,6 +6,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
+# What needs more than `make test` has: torch, the program dot, real images, or time.
+MORE := tests/parity tests/pictures tests/real_data tests/large
+LEFT := $(addprefix --ignore=,$(MORE))
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
 .PHONY: demo test check check-rest lint parity coverage bench clean
@@ -34,7 +37,7 @@ demo: $(VENV)/.demo
 	$(BIN)/minicnn demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q --ignore=tests/parity --ignore=tests/pictures --ignore=tests/real_data
+	$(BIN)/python -m pytest -q $(LEFT)
 
 check: test check-rest
 
@@ -44,11 +47,11 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 
 parity: $(VENV)/.check $(VENV)/.data
-	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q tests/parity tests/pictures tests/real_data
+	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q $(MORE)
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
 coverage: $(VENV)/.check
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --ignore=tests/parity --ignore=tests/pictures --ignore=tests/real_data
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" $(LEFT)
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check

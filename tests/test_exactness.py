@@ -18,7 +18,7 @@ from minicnn.kernels import shapes_only
 DATA = pathlib.Path(__file__).parent / "data"
 FACTS = {
     net: facts
-    for file in ("residual", "light")
+    for file in ("classic", "residual", "light")
     for net, facts in json.loads((DATA / f"{file}.json").read_text()).items()
 }
 SIZES = {"alexnet_2012_grouped": 227, "alexnet_2012_no_groups": 227, "alexnet_lecture_227": 227}

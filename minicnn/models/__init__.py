@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from . import (  # noqa: F401 - importing them registers their models
+    alexnet,
     cifar_resnet,
     efficientnet_lite,
+    googlenet,
     lenet,
     mobilenet_v1,
     mobilenet_v2,
@@ -13,6 +15,8 @@ from . import (  # noqa: F401 - importing them registers their models
     resnext,
     shufflenet_v1,
     shufflenet_v2,
+    vgg,
+    zfnet,
 )
 from .registry import get_model, input_size, list_models, register_model
 
