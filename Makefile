@@ -5,10 +5,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 # What needs more than `make test` has: torch, the program dot, real images, or time.
 MORE := tests/parity tests/pictures tests/real_data tests/large
 LEFT := $(addprefix --ignore=,$(MORE))
+# Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
 .PHONY: demo test check check-rest lint parity coverage bench clean

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
-
 import numpy as np
 import pytest
 
 import minicnn as mc
 from minicnn import models, nn
-
-REFERENCE = json.loads((pathlib.Path(__file__).parent / "data" / "cifar_architectures.json").read_text())
 
 
 def test_residual_block_with_zero_weights_is_the_identity():

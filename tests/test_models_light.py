@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
-
 import mistakes
 import numpy as np
 import pytest
@@ -13,29 +10,6 @@ import minicnn as mc
 from minicnn import functional as F
 from minicnn import models, nn, optim
 from minicnn.models import efficientnet_lite, mobilenet_v1, mobilenet_v2, shufflenet_v1, shufflenet_v2
-
-DATA = pathlib.Path(__file__).parent / "data"
-FACTS = json.loads((DATA / "light.json").read_text())
-TORCHVISION = json.loads((DATA / "light_torchvision.json").read_text())
-
-#: how to build each network of light.json
-BUILDS = {
-    "mobilenet_v1_full_conv": ("mobilenet_v1", {"full_conv": True}),
-    "efficientnet_lite0": ("efficientnet_lite0", {}),
-    **{f"mobilenet_v1_{w:.2f}": ("mobilenet_v1", {"width": w}) for w in (1.0, 0.75, 0.5, 0.25)},
-    **{f"mobilenet_v2_{w:.2f}": ("mobilenet_v2", {"width": w}) for w in (1.4, 1.0, 0.75, 0.5, 0.35)},
-    **{f"shufflenet_v1_1.0x_g{g}": ("shufflenet_v1", {"groups": g}) for g in (1, 2, 3, 4, 8)},
-    **{
-        f"shufflenet_v1_{w}x_g{g}": ("shufflenet_v1", {"groups": g, "width": w})
-        for w in (0.5, 1.5, 2.0)
-        for g in (3, 8)
-    },
-    **{
-        f"shufflenet_v2_{w}x{suffix}": ("shufflenet_v2", {"width": w, "variant": variant})
-        for w in (0.5, 1.0, 1.5, 2.0)
-        for suffix, variant in (("", "torchvision"), ("_megvii_official", "paper"))
-    },
-}
 
 #: the smallest of each family
 NARROW = {

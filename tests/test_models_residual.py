@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pathlib
-
 import numpy as np
 import pytest
 from mistakes import case, complaint, image
@@ -16,10 +13,6 @@ from minicnn.models import preact_resnet, residual, resnet, resnext
 from minicnn.models.preact_resnet import BASIC, BOTTLENECK, DESIGNS
 from minicnn.models.residual import BasicBlock, Bottleneck
 from minicnn.models.resnext import FORMS
-
-DATA = pathlib.Path(__file__).parent / "data"
-FACTS = json.loads((DATA / "residual.json").read_text())
-TORCHVISION = json.loads((DATA / "residual_torchvision.json").read_text())
 
 NARROW = ((4, 1), (8, 2), (8, 2), (16, 2))  # filters, stride
 
@@ -51,7 +44,6 @@ def blank(monkeypatch):
 
 
 # Against the reference ------------------------------------------------------------------------------------------------
-KINDS = {"Conv2d": "conv", "BatchNorm2d": "bn", "MaxPool2d": "maxpool", "AdaptiveAvgPool2d": "gap", "Linear": "fc"}
 
 
 def test_variants(blank):
@@ -225,7 +217,7 @@ def test_forms_of_a_whole_network():
 @pytest.mark.parametrize("form", ["a", "b"])
 def test_forms_of_resnext50_have_its_parameters(form, blank):
     model = models.get_model("resnext50_32x4d", form=form, cardinality=2, width=40)
-    assert model.num_parameters() == FACTS["resnext50_2x40d"]["summary"]["params"]
+    assert model.num_parameters() == 25_425_000
 
 
 def test_cost_hardly_depends_on_the_cardinality():

@@ -1,4 +1,4 @@
-"""The torchvision variants are torchvision's networks: names and shapes of all parameters, outputs, losses, gradients."""
+"""The torchvision variants are torchvision's networks: names and shapes of parameters, outputs, losses, gradients."""
 
 from __future__ import annotations
 

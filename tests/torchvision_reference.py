@@ -1,4 +1,6 @@
-"""What torchvision's networks compute: ``tests/data/torchvision.json``. It was computed by torchvision 0.29.1 in float64 with weights that are a function of the
+"""What torchvision's networks compute, for tests to compare with.
+
+``tests/data/torchvision.json`` was computed by torchvision 0.29.1 in float64 with weights that are a function of the
 parameters' names, so that anybody can draw them again.
 """
 
