@@ -128,7 +128,8 @@ def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarr
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, _safetensor_error()) as error:
         if isinstance(error, MinicnnError):
             raise
-        raise FileError(f"{path} is damaged or no {kind} file: {error}") from None
+        says = " ".join(str(error).split())
+        raise FileError(f"{path} is damaged or no {kind} file: {says[:200]}") from None
 
 
 def _kind(path: pathlib.Path) -> str:
@@ -145,7 +146,8 @@ def _kind(path: pathlib.Path) -> str:
                 names = archive.namelist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
             return named
-        return "torch" if any(name.endswith("/data.pkl") for name in names) else ".npz" if names else named
+        arrays = names and all(name.endswith(".npy") for name in names)
+        return ".npz" if arrays or named == ".npz" and not any(n.endswith("/data.pkl") for n in names) else "torch"
     from .torchfile import begins_legacy
 
     if begins_legacy(head):
@@ -174,7 +176,11 @@ def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
         archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("it holds one array without a name, as .npy files do")
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if others:
+        raise ValueError(f"its member {others[0]!r} is no array")
+    return arrays
 
 
 def _load_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:

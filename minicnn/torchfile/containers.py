@@ -68,7 +68,7 @@ def read_zip(file: BinaryIO) -> tuple[object, dict[str, int], str]:
     if size > LIMIT:
         raise FileError(TOO_LONG)
     file.seek(start)
-    contents = Machine(ALLOWED, storages).run(io.BytesIO(file.read(size)))
+    contents = Machine(ALLOWED, storages).run(Bounded(io.BytesIO(file.read(size))))
     places = {key: begin(f"data/{key}", s.nbytes)[0] for key, s in storages.found.items()}
     return contents, places, byte_order(file, *begin("byteorder")) if f"{root}/byteorder" in by_name else "little"
 

@@ -166,10 +166,10 @@ class Viewer:
 
     def array(self, tensor: Tensor) -> np.ndarray:
         """The tensor as an array in this machine's order of bytes."""
-        row = self._row(tensor.storage)
-        nbytes = math.prod(n or 1 for n in tensor.shape) * row.itemsize
+        nbytes = math.prod(n or 1 for n in tensor.shape) * tensor.storage.kind.itemsize
         if nbytes > max(self.memory.nbytes, 2**20):  # one number, repeated with stride 0
             raise FileError(f"a tensor of shape {tensor.shape} would be larger than the file")
+        row = self._row(tensor.storage)
         if 0 in tensor.shape:
             return np.empty(tensor.shape, row.dtype)
         strides = [step * row.itemsize for step in tensor.strides]

@@ -49,7 +49,10 @@ class Bounded:
         return self._count(self._file.read(min(n, self._left + 1)))
 
     def readline(self) -> bytes:
-        return self._count(self._file.readline(self._left + 1))
+        line = self._count(self._file.readline(self._left + 1))
+        if b"\\" in line:  # Python would undo it, and warn of what it does not know
+            raise ValueError("an escape in a name")
+        return line
 
     def tell(self) -> int:
         return self._file.tell()
