@@ -63,3 +63,13 @@ def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
             except FileExistsError:
                 number += 1
                 folder = path.with_name(f"{path.name}-{number}")
+
+
+def fresh_file(path: str | os.PathLike) -> pathlib.Path:
+    """``path``, or with a number before its ending, ``page-2.png``, if there is such a file already."""
+    path = pathlib.Path(path)
+    number, file = 1, path
+    while file.exists():
+        number += 1
+        file = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return file
