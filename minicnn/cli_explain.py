@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class Network:
 
     Attributes
     ----------
+    name : str
     model : Module
     channels : {1, 3}
         Grey or RGB.
@@ -32,6 +34,7 @@ class Network:
     classes : sequence of str, or None
     """
 
+    name: str
     model: object
     channels: int
     transform: Callable
@@ -71,6 +74,8 @@ def open_network(name: str | None, weights: str | None) -> Network:
     from .models.pretrained import PUBLISHED, Preprocessing
 
     path = None if weights in (None, "torchvision") else pathlib.Path(weights)
+    if path is not None and not path.is_file():
+        raise FileError(f"there is no file of weights {path}")
     if path is not None and (path.parent / "run.json").is_file():
         return _of_a_run(path, name)
     if name is None and path is not None:
@@ -84,39 +89,35 @@ def open_network(name: str | None, weights: str | None) -> Network:
         raise ArgumentError(f"{error}{'' if weights else '; --weights names a file of your own'}") from None
     published = model.loaded_weights.published
     channels, side, _ = models.input_size(name, model)
-    if published is None:
-        how = Preprocessing(round(side * 256 / 224), side)
+    if published is not None:
+        how = published.preprocessing
+    else:
+        usual = Preprocessing(round(side * 256 / 224), side)
+        how = dataclasses.replace(usual, mean=usual.mean[:channels], std=usual.std[:channels])
         click.echo(
-            f"of these weights it is not known how their images were prepared; taken is what is usual for ImageNet: "
-            f"shorter side {how.resize}, the middle {how.crop}, mean {how.mean}, deviation {how.std}",
+            f"how images were prepared for {path} is not known; taken is what is usual for ImageNet: shorter side "
+            f"{how.resize}, the middle {how.crop}, mean {how.mean}, deviation {how.std}",
             err=True,
         )
-    else:
-        how = published.preprocessing
-    mean, std = (v[:channels] if published is None else v for v in (how.mean, how.std))
-    return Network(
-        model, channels, Preprocessing(how.resize, how.crop, mean, std, how.interpolation).transform(), mean, std
-    )
+    return Network(name, model, channels, how.transform(), how.mean, how.std)
 
 
 def _of_a_run(path: pathlib.Path, name: str | None) -> Network:
-    """What ``minicnn train`` left: the run's note says on what data, and so how images are prepared, and the classes."""
+    """What ``minicnn train`` left: the note in its folder says on what data, and from that follow the classes and how
+    images are prepared."""
     from . import models, runs
-    from .data import transforms
+    from .data import get_dataset, transforms
 
     run = runs.Run.from_dict(runs.read_note(path.parent))
     if name not in (None, run.model):
         raise ArgumentError(f"{path} holds weights of {run.model}, not of {name}; leave --model out")
-    from .data import get_dataset
-
     known = get_dataset(run.data, "train", **run.data_options)
     channels, h, w = known.image_shape
     model = models.get_model(run.model, num_classes=len(known.classes), in_channels=channels, weights=path)
     as_tested = runs.loaders(run, getattr(model, "smallest_image", 1))["test"].transform
-    short = transforms.Resize(min(h, w))
-    steps = [short, transforms.CenterCrop((h, w))] if h == w else [transforms.Resize((h, w))]
-    classes = [str(c) for c in known.classes]
-    return Network(model, channels, transforms.Compose([*steps, as_tested]), *known.statistics(), classes)
+    resize = [transforms.Resize(h), transforms.CenterCrop(h)] if h == w else [transforms.Resize((h, w))]
+    see, classes = transforms.Compose([*resize, as_tested]), [str(c) for c in known.classes]
+    return Network(run.model, model, channels, see, *known.statistics(), classes)
 
 
 def class_number(wanted: str, classes: Sequence[str] | None, count: int) -> int:
@@ -164,7 +165,7 @@ def explain(photo: str, name: str | None, weights: str | None, wanted: str | Non
     page = pathlib.Path(out) if out else fresh_file(f"{pathlib.Path(photo).stem}-explained.png")
     plots.explain(
         network.model, image, target, page, shown, network.classes, layer,
-        title=f"{type(network.model).__name__} on {pathlib.Path(photo).name}", progress=True,
+        title=f"{network.name} on {pathlib.Path(photo).name}", progress=True,
     )  # fmt: skip
     for k, probability in every[:5]:
         called = f"{k:5d}" if network.classes is None else f"{k:5d} {network.classes[k]}"

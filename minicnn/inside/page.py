@@ -58,8 +58,9 @@ def explain(
     seen = panels.as_picture("explain", photo, image)
     maps = _maps(model, image, layer)
     heat = grad_cam(model, image, target, layer)
-    figure = new_figure(11, 9.2)
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(2.7, 3.05, 3.2), hspace=0.02)
+    figure = new_figure(11, 9.8)
+    figure.get_layout_engine().set(w_pad=0.07, h_pad=0.05)
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(3.1, 3.1, 3.3))
     _answer(top, seen, found, target, classes)
     grid = middle.subplots(1, 4)
     panels.draw_saliency(grid[0], saliency(model, image, target))
@@ -99,26 +100,22 @@ def _answer(figure, photo, found: np.ndarray, target: int, classes) -> None:
     right.set(xlim=(0, 112), xticks=[], ylim=(len(best) - 0.4, -0.6))
     right.spines[["top", "right", "bottom"]].set_visible(False)
     right.tick_params(length=0)
-    right.set_title("What it answers", fontsize=10, pad=14, fontweight="bold")
-    right.annotate(
-        "probability; the maps below explain the coloured class", (0.5, 1), (0, 3), xycoords="axes fraction",
-        textcoords="offset points", ha="center", va="bottom", fontsize=7.5, color=panels.GREY,
-    )  # fmt: skip
+    panels.title(right, "What it answers", "probability; the maps below explain the coloured class")
 
 
 def _inside(figure, model: Module, maps: dict[str, np.ndarray]) -> None:
-    """Filters of the first layer, and a row of feature maps for each layer."""
+    """Filters of the first layer; a row of feature maps for each of several layers, or three of one."""
     left, right = figure.subfigures(1, 2, width_ratios=(1, 3))
     name, conv = first_convolution("explain", model)
     pictures, columns = panels.as_filters(conv.weight.data, most=96)
     axes = left.subplots()
     panels.draw_photo(axes, panels.tiles(pictures, columns))
     o, _, kh, kw = conv.weight.shape
-    panels.title(axes, "First filters", f"{name}: {o} of {kh}x{kw}; the patches that they answer to")
+    panels.title(axes, "First filters", f"{name}: {o} of {kh}x{kw}")
     rows = right.subplots(len(maps), 1, squeeze=False)[:, 0]
     for i, (axes, (path, array)) in enumerate(zip(rows, maps.items())):
-        chosen = panels.strongest(array, MAPS)
-        strip = [panels.scaled(array[k]) for k in chosen]
-        panels.draw_photo(axes, panels.tiles(strip, MAPS))
-        says = f"{path}: {len(chosen)} of {len(array)} maps, {array.shape[1]}x{array.shape[2]}"
+        chosen = panels.strongest(array, MAPS * (3 if len(maps) == 1 else 1))
+        panels.draw_photo(axes, panels.tiles([panels.scaled(array[k]) for k in chosen], MAPS))
+        how_many = "all" if len(chosen) == len(array) else f"the {len(chosen)} most active of"
+        says = f"{path}: {how_many} {len(array)} maps, {array.shape[1]}x{array.shape[2]}"
         panels.title(axes, "Feature maps" if i == 0 else "", says)

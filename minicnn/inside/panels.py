@@ -9,7 +9,7 @@ from ..tensor import as_array
 
 GREY = "0.45"  # of explanations, beside black titles
 LEAST = 64  # pixels of a side that a small picture is enlarged to
-BRIGHT = 99.5  # per cent of the pixels are drawn within the scale: a single extreme one would darken all others
+BRIGHT = 99  # per cent of the pixels are drawn within the scale: a single extreme one would darken all others
 
 
 def as_picture(op: str, photo, image) -> np.ndarray:
@@ -31,19 +31,17 @@ def as_picture(op: str, photo, image) -> np.ndarray:
 
 def title(axes, text: str, explanation: str = "") -> None:
     """A title, and below it a smaller line that says what is seen."""
-    axes.set_axis_off()
-    if not explanation:
-        axes.set_title(text, fontsize=9, pad=3)
-        return
     axes.set_title(text, fontsize=10, pad=14, fontweight="bold")
-    axes.annotate(
+    below = axes.annotate(
         explanation, (0.5, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", ha="center", va="bottom",
-        fontsize=7.5, color=GREY, annotation_clip=False,
+        fontsize=7.5, color=GREY,
     )  # fmt: skip
+    below.set_in_layout(False)  # a long line must not make the picture smaller
 
 
 def draw_photo(axes, photo: np.ndarray) -> None:
     """(1 or 3, H, W) from 0 to 1; small pictures keep their pixels' edges."""
+    axes.set_axis_off()
     way = "nearest" if max(photo.shape[1:]) <= 64 else "antialiased"
     shown = photo[0] if len(photo) == 1 else photo.transpose(1, 2, 0)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation=way)
@@ -51,6 +49,7 @@ def draw_photo(axes, photo: np.ndarray) -> None:
 
 def draw_saliency(axes, amounts: np.ndarray) -> None:
     """(H, W), >= 0: black is nothing."""
+    axes.set_axis_off()
     axes.imshow(amounts, cmap="inferno", vmin=0, vmax=max(np.percentile(amounts, BRIGHT), 1e-30))
 
 
@@ -64,6 +63,7 @@ def draw_gradient(axes, gradient: np.ndarray) -> None:
 def draw_heat(axes, photo: np.ndarray, heat: np.ndarray) -> None:
     """A coarse map (h, w) over the photo, in grey: where the map is 0 or less only the photo is seen."""
     _, h, w = photo.shape
+    axes.set_axis_off()
     axes.imshow(photo.mean(0), cmap="gray", vmin=-0.15, vmax=1.15, interpolation="antialiased")
     share = np.clip(heat / max(heat.max(), 1e-30), 0, 1)
     fine = np.clip(_enlarged(share, (h, w)), 0, 1)  # (H, W)

@@ -62,7 +62,7 @@ def filters(model: Module, path: Path = None):
     shown = f"{o} filters of {c}x{kh}x{kw}"
     if c not in (1, 3):
         shown += f"; rows: the first {min(o, 16)}, columns: their first {min(c, 16)} channels"
-    panels.title(axes, f"{name or type(conv).__name__}: {shown}")
+    axes.set_title(f"{name or type(conv).__name__}: {shown}", fontsize=9)
     return finish(figure, path)
 
 
@@ -155,9 +155,9 @@ def _beside(op: str, model, image, target, path, photo, classes, draw: Callable)
     figure = new_figure(6, 3 * seen.shape[1] / seen.shape[2] + 0.35)
     left, right = figure.subplots(1, 2)
     panels.draw_photo(left, seen)
-    panels.title(left, f"{name_of(target, classes)}: {100 * found[target]:.1f} %")
+    left.set_title(f"{name_of(target, classes)}: {100 * found[target]:.1f} %", fontsize=9)
     draw(right, seen, target)
-    panels.title(right, op.replace("_", " "))
+    right.set_title(op.replace("_", " "), fontsize=9)
     return finish(figure, path)
 
 
