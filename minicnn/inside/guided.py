@@ -80,7 +80,8 @@ def guided_backprop(model: Module, image, target: int | None = None, rule: str =
     """From a class's score back to the image, only along what was active and speaks for the class.
 
     Guided backpropagation (Springenberg et al. 2015, section 3.4): sharper than the gradient, because contributions
-    of different sign no longer cancel. A model without ReLU or ReLU6 gives its gradient.
+    of different sign no longer cancel. A model without ReLU or ReLU6 gives its gradient. The deconvnet's rule looks at
+    the image only through the switches of max-pooling; networks without it give almost the same picture for each image.
 
     Parameters
     ----------

@@ -89,6 +89,7 @@ def _answer(figure, photo, found: np.ndarray, target: int, classes) -> None:
     among them."""
     left, right = figure.subplots(1, 2, width_ratios=(1, 3))
     panels.draw_photo(left, photo)
+    left.set_anchor("N")
     panels.title(left, "What the network is given", f"{photo.shape[1]}x{photo.shape[2]} pixels")
     best = [int(k) for k in np.argsort(-found, kind="stable")[:5]]
     best += [] if target in best else [target]
@@ -110,6 +111,7 @@ def _inside(figure, model: Module, maps: dict[str, np.ndarray]) -> None:
     pictures, columns = panels.as_filters(conv.weight.data, most=96)
     axes = left.subplots()
     panels.draw_photo(axes, panels.tiles(pictures, columns))
+    axes.set_anchor("N")
     o, _, kh, kw = conv.weight.shape
     panels.title(axes, "First filters", f"{name}: {o} of {kh}x{kw}")
     rows = right.subplots(len(maps), 1, squeeze=False)[:, 0]
@@ -118,4 +120,8 @@ def _inside(figure, model: Module, maps: dict[str, np.ndarray]) -> None:
         panels.draw_photo(axes, panels.tiles([panels.scaled(array[k]) for k in chosen], MAPS))
         how_many = "all" if len(chosen) == len(array) else f"the {len(chosen)} most active of"
         says = f"{path}: {how_many} {len(array)} maps, {array.shape[1]}x{array.shape[2]}"
-        panels.title(axes, "Feature maps" if i == 0 else "", says)
+        axes.set_anchor("N")
+        if i == 0:
+            panels.title(axes, "Feature maps", says)
+        else:
+            axes.set_title(says, fontsize=7.5, color=panels.GREY, pad=3)

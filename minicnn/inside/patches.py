@@ -20,7 +20,7 @@ from .scores import as_batch, examined
 from .sight import Sight
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays in it
 class Patch:
     """One piece of an image.
 

@@ -22,7 +22,7 @@ from .grad_cam import grad_cam as compute_grad_cam
 from .guided import deconvnet
 from .guided import guided_backprop as compute_guided
 from .occlusion import occlusion as compute_occlusion
-from .patches import Patch, prepared
+from .patches import Patch, picture, prepared
 from .patches import strongest_patches as find_patches
 from .saliency import saliency as compute_saliency
 from .scores import check_model, choose, probabilities
@@ -56,12 +56,12 @@ def filters(model: Module, path: Path = None):
     name, conv = first_convolution("filters", model)
     o, c, kh, kw = conv.weight.shape
     pictures, columns = panels.as_filters(conv.weight.data, most=256)
-    figure = new_figure(5, 5 * (-(-len(pictures) // columns) * (kh + 1)) / (columns * (kw + 1)) + 0.4)
+    figure = new_figure(5, 5 * (-(-len(pictures) // columns) * (kh + 1)) / (columns * (kw + 1)) + 0.55)
     axes = figure.subplots()
     panels.draw_photo(axes, panels.tiles(pictures, columns))
     shown = f"{o} filters of {c}x{kh}x{kw}"
     if c not in (1, 3):
-        shown += f"; rows: the first {min(o, 16)}, columns: their first {min(c, 16)} channels"
+        shown += f"\nrows: {min(o, 16)} of them, columns: what they do to {min(c, 16)} channels"
     axes.set_title(f"{name or type(conv).__name__}: {shown}", fontsize=9)
     return finish(figure, path)
 
@@ -152,7 +152,7 @@ def _beside(op: str, model, image, target, path, photo, classes, draw: Callable)
     found = probabilities(op, model, image)
     target = choose(op, found, target)
     seen = panels.as_picture(op, photo, image)
-    figure = new_figure(6, 3 * seen.shape[1] / seen.shape[2] + 0.35)
+    figure = new_figure(6, 2.95 * seen.shape[1] / seen.shape[2] + 0.27)
     left, right = figure.subplots(1, 2)
     panels.draw_photo(left, seen)
     left.set_title(f"{name_of(target, classes)}: {100 * found[target]:.1f} %", fontsize=9)
@@ -168,7 +168,7 @@ def name_of(target: int, classes: Sequence[str] | None) -> str:
 
 def strongest_patches(
     model: Module, images, layer: str, channels: int | Sequence[int], path: Path = None, n: int = 9,
-    transform: Callable | None = None, projections: bool = True, **options,
+    transform: Callable | None = None, rule: str | None = "guided", **options,
 ):  # fmt: skip
     """ZFNet's figure 2: for each channel the patches that excite it most, and what in them does.
 
@@ -177,29 +177,44 @@ def strongest_patches(
     model, images, layer, channels, n, transform
         As for :func:`minicnn.inside.strongest_patches`, which also takes ``options``: ``batch_size``, ``progress``.
     path : path-like, optional
-    projections : bool
-        Beside each patch its projection by :func:`minicnn.inside.deconvnet`. Grey is nothing.
+    rule : {"guided", "deconvnet", "gradient"} or None
+        Beside each patch its projection by :func:`minicnn.inside.deconvnet`; grey is nothing. None: patches only. The
+        paper's rule is "deconvnet", which shows little in networks without max-pooling.
     """
     found = find_patches(model, images, layer, channels, n, transform, **options)
     columns = int(np.ceil(np.sqrt(n)))
-    rows, halves = -(-n // columns), 2 if projections else 1
+    rows, halves = -(-n // columns), 2 if rule else 1
     across = min(len(found), 3)
     down = -(-len(found) // across)
     figure = new_figure(across * halves * columns * 0.75 + 0.2, down * (rows * 0.75 + 0.3) + 0.3)
     blocks = np.ravel(figure.subfigures(down, across * halves, squeeze=False, wspace=0.03))
     for i, (channel, patches) in enumerate(found.items()):
-        _block(blocks[i * halves], [p.pixels for p in patches], rows, columns, f"channel {channel}", panels.draw_photo)
-        if projections:
-            drawn = [_projection(model, images, layer, channel, p, transform) for p in patches]
+        size = tuple(max(p.pixels.shape[axis] for p in patches) for axis in (1, 2))
+        cut = [framed(p.pixels, p, size, images, 1.0) for p in patches]
+        _block(blocks[i * halves], cut, rows, columns, f"channel {channel}", panels.draw_photo)
+        if rule:
+            drawn = [_projection(model, images, layer, channel, p, transform, rule) for p in patches]
+            drawn = [framed(pixels, p, size, images, 0.0) for pixels, p in zip(drawn, patches)]
             _block(blocks[2 * i + 1], drawn, rows, columns, "what excites it", panels.draw_gradient)
     figure.suptitle(f"{layer}: strongest patches of {len(images)} images", fontsize=9)
     return finish(figure, path)
 
 
-def _projection(model, images, layer: str, channel: int, patch: Patch, transform) -> np.ndarray:
+def framed(pixels: np.ndarray, patch: Patch, size: tuple[int, int], images, value: float) -> np.ndarray:
+    """A patch that was cut off at the image's edge, filled up there to ``size`` (h, w): its unit is in the middle."""
+    widths = [(0, 0)]
+    for axis, whole in zip((0, 1), picture(images, patch.index).shape[1:]):
+        missing = size[axis] - pixels.shape[1 + axis]
+        at_start, at_end = patch.box[axis] == 0, patch.box[axis + 2] == whole
+        before = missing // 2 if at_start == at_end else missing * at_start
+        widths.append((before, missing - before))
+    return np.pad(pixels, widths, constant_values=value)
+
+
+def _projection(model, images, layer: str, channel: int, patch: Patch, transform, rule: str) -> np.ndarray:
     image = prepared("strongest_patches", model, images, patch.index, transform)
     top, left, bottom, right = patch.box
-    return deconvnet(model, image, layer, channel, patch.unit)[:, top:bottom, left:right]
+    return deconvnet(model, image, layer, channel, patch.unit, rule)[:, top:bottom, left:right]
 
 
 def _block(figure, pictures: list[np.ndarray], rows: int, columns: int, title: str, draw: Callable) -> None:
@@ -207,5 +222,5 @@ def _block(figure, pictures: list[np.ndarray], rows: int, columns: int, title: s
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
-    for axes, picture in zip(grid, pictures):
-        draw(axes, picture)
+    for axes, shown in zip(grid, pictures):
+        draw(axes, shown)

@@ -39,7 +39,7 @@ def check_model(op: str, model) -> None:
 
 
 def as_batch(op: str, model: Module, image) -> np.ndarray:
-    """One image (C, H, W) as a batch (1, C, H, W) of the model's dtype."""
+    """One image (C, H, W) as a batch (1, C, H, W) of the model's dtype; a model without parameters takes any."""
     check_model(op, model)
     array = as_array(image)
     if array.ndim != 3:
@@ -49,7 +49,8 @@ def as_batch(op: str, model: Module, image) -> np.ndarray:
         raise ArgumentError(f"{op} takes an image of numbers, got {array.dtype}")
     if not np.isfinite(array).all():
         raise DataError(f"{op}: the image holds NaN or infinity")
-    dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    own = array.dtype if array.dtype.kind == "f" else np.dtype(np.float32)
+    dtype = next((p.dtype for p in model.parameters()), own)
     return array.astype(dtype)[None]  # a copy: nobody writes into the caller's image
 
 
