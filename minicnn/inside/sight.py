@@ -70,6 +70,8 @@ class Sight:
             for source in step.sources:
                 before = (1, *self.input_size) if source == -1 else self._steps[source].output_shape
                 spans = tuple(_back(step, axis, seen[number][axis], before) for axis in (0, 1))
+                if any(low == high for low, high in spans):  # on this way it sees nothing but padding
+                    continue
                 seen[source] = tuple(map(_both, seen[source], spans)) if source in seen else spans
         (top, bottom), (left, right) = seen.get(-1, ((0, 0), (0, 0)))
         return top, left, bottom, right
