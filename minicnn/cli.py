@@ -13,7 +13,7 @@ import click
 
 from . import __version__
 from .cli_models import table
-from .cli_options import machine_options, naming_options, picture_options, recipe_options, run_options
+from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
 from .device import check_room
 from .errors import MinicnnError
 
@@ -51,15 +51,17 @@ def demo(out: str, device: str, threads: int | None, **given) -> None:
 @run_options
 @picture_options
 @machine_options
+@model_options
 @recipe_options()
 def train(
     out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool,
-    profile: bool, resume: bool, **given,
+    profile: bool, resume: bool, recipe_name: str | None, **given,
 ) -> None:  # fmt: skip
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder.
 
     With --resume the other options may be left out: the run folder remembers them.
     """
+    from . import models
     from .runs import Run, check_same, read_note, train
 
     options = {"data": "digits", **_given(given)}
@@ -74,6 +76,10 @@ def train(
         options = note
     elif "model" not in options:
         raise click.UsageError("--model is missing, such as --model resnet20", click.get_current_context())
+    elif recipe_name is not None:
+        papers = models.recipe(options["model"])
+        with naming_options():
+            options = {**papers.in_epochs(options.get("epochs", papers.epochs)).to_dict(), **options}
     with naming_options():
         run = Run.from_dict(options)
     train(

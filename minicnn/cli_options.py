@@ -74,6 +74,11 @@ picture_options = together(
     click.option("--pattern", help="Which files of a folder are pictures, such as '*.pgm'."),
     click.option("--skip-unreadable", "on_error", flag_value="skip", help="Leave damaged pictures out, and list them."),
 )
+model_options = together(
+    click.option(
+        "--recipe", "recipe_name", type=click.Choice(["paper"]), help="The paper's; other options override it."
+    ),
+)
 run_options = together(
     click.option("--checkpoint-every", type=int, help="Batches between checkpoints; one follows each epoch anyway."),
     click.option(

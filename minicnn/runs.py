@@ -73,12 +73,14 @@ def loaders(run: Run, smallest: int = 1) -> dict[str, data.Loader]:
     is the mean grey (He et al. 2016, section 4.2, pad after subtracting the mean).
     """
     splits = {split: data.get_dataset(run.data, split, **run.data_options) for split in ("train", "val", "test")}
-    h, w = splits["train"].image_shape[1:]
-    factor = max(1, -(-smallest // min(h, w)))
+    augment = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)]
+    channels, h, w = splits["train"].image_shape
+    small = augment(channels, h, w)
+    factor = max(1, -(-smallest // min(small.size)))
+    large = augment(channels, h * factor, w * factor)
     normalize = [transforms.Normalize(*splits["train"].statistics()), transforms.Enlarge(factor)]
-    before, _ = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)](h, w)
-    _, after = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)](h * factor, w * factor)
-    plain, augmented = transforms.Compose(normalize), transforms.Compose([*before, *normalize, *after])
+    augmented = transforms.Compose([*small.before, *normalize, *large.after])
+    plain = transforms.Compose([*small.testing, *normalize])
     return {
         split: data.Loader(
             dataset,
