@@ -41,6 +41,8 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss,
         val_accuracy.
     """
+    from matplotlib.ticker import LogFormatter
+
     figure = new_figure(9, 3.5)
     epochs = [int(r["epoch"]) for r in rows]
     for axes, what, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("", " (%)")):
@@ -54,6 +56,8 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         axes.set(xlabel="epoch", ylabel=what + unit)
         if what == "loss":
             axes.set_yscale("log")  # the first epochs' losses would hide all later ones
+            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 0.2, not 2 x 10^-1
+            axes.yaxis.set_major_formatter(LogFormatter())
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
