@@ -41,7 +41,7 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss,
         val_accuracy.
     """
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     figure = new_figure(9, 3.5)
     epochs = [int(r["epoch"]) for r in rows]
@@ -56,8 +56,10 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         axes.set(xlabel="epoch", ylabel=what + unit)
         if what == "loss":
             axes.set_yscale("log")  # the first epochs' losses would hide all later ones
-            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))  # 0.2, not 2 x 10^-1
-            axes.yaxis.set_major_formatter(LogFormatter())
+            axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+            axes.yaxis.set_minor_formatter("{x:g}")  # 0.2, not 2 x 10^-1
+            axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
