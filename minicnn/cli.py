@@ -66,8 +66,8 @@ def train(
 
     options = {"data": "digits", **_given(given)}
     if out is None and "model" in options:
-        data = re.sub(r"[^\w.-]+", "-", options["data"]).strip("-")  # folder:my/pictures
-        out = f"runs/{options['model']}-{data}"
+        names = (options["model"], options["data"])  # folder:my/pictures, mynet.py:Net
+        out = "runs/" + "-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
     if resume:
         if out is None:
             raise click.UsageError("--resume needs --out, the run folder to go on in", click.get_current_context())
