@@ -55,7 +55,7 @@ def demo(out: str, device: str, threads: int | None, **given) -> None:
 @recipe_options()
 def train(
     out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool,
-    profile: bool, resume: bool, recipe_name: str | None, **given,
+    profile: bool, resume: bool, recipe_name: str | None, settings: tuple, **given,
 ) -> None:  # fmt: skip
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder.
 
@@ -64,7 +64,8 @@ def train(
     from . import models
     from .runs import Run, check_same, read_note, train
 
-    options = {"data": "digits", **_given(given)}
+    given = {**_given(given), **({"model_options": dict(settings)} if settings else {})}
+    options = {"data": "digits", **given}
     if out is None and "model" in options:
         names = (options["model"], options["data"])  # folder:my/pictures, mynet.py:Net
         out = "runs/" + "-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
@@ -72,7 +73,7 @@ def train(
         if out is None:
             raise click.UsageError("--resume needs --out, the run folder to go on in", click.get_current_context())
         note = read_note(out)
-        check_same(_given(given), note, out)
+        check_same(given, note, out)
         options = note
     elif "model" not in options:
         raise click.UsageError("--model is missing, such as --model resnet20", click.get_current_context())
@@ -92,7 +93,7 @@ cli.add_command(table)
 
 
 def _given(options: dict) -> dict:
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in options.items() if value not in (None, ())}
 
 
 @cli.command()

@@ -21,7 +21,7 @@ from .costs import pool_operations
 from .errors import ArgumentError, MinicnnError, ShapeError
 from .kernels import shapes
 from .nn import BatchNorm2d, Module
-from .nn.module import evaluating
+from .nn.modes import evaluating
 from .ops import checks
 from .tensor import Tensor
 from .trace import Step, Tracer

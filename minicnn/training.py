@@ -25,6 +25,7 @@ from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
 from .metrics import Average, Evaluation
 from .nn import Module
+from .nn.modes import train_mode
 from .ops import checks
 from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
@@ -178,7 +179,7 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int, stop: checkpoint.StopAsked) -> None:
         start, average = time.perf_counter(), self._average
         seen_before = average.images
-        self.model.train()
+        train_mode(self.model)
         with (
             progress.bar(length_hint(self.train), f"epoch {epoch}/{last}", self.progress) as bar,
             announced_by(lambda line: bar.write(line, sys.stderr)),

@@ -253,8 +253,10 @@ def test_augmentations_keep_the_size(name):
 
 def test_digits_are_not_mirrored_photographs_are(tmp_path):
     pictures(tmp_path / "pictures")
-    digits = runs.loaders(Run("lenet5", "digits", Recipe()))["train"].transform
-    photographs = runs.loaders(Run("lenet5", f"folder:{tmp_path / 'pictures'}", Recipe()))["train"].transform
+    digits = runs.loaders(Run("lenet5", "digits", Recipe()), nn.Identity())["train"].transform
+    photographs = runs.loaders(Run("lenet5", f"folder:{tmp_path / 'pictures'}", Recipe()), nn.Identity())[
+        "train"
+    ].transform
     assert "RandomFlip" not in repr(digits) and "PadCrop" in repr(digits)
     assert "RandomFlip" in repr(photographs) and "PadCrop" in repr(photographs)
 
