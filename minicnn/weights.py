@@ -1,4 +1,4 @@
-"""Reading and writing weights: safetensors and npz, neither of which can carry code."""
+"""Reading and writing weights: safetensors and npz, neither of which can carry code; reading PyTorch's files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .errors import ArgumentError, FileError
+from .errors import ArgumentError, FileError, MinicnnError
 from .files import replacing
 from .nn import Module
 from .tensor import as_array
@@ -95,8 +95,18 @@ def _array(path: pathlib.Path, name: str, value) -> np.ndarray:
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
-def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read a file that :func:`save` wrote, as a dict of arrays.
+def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarray]:
+    """Read a file of weights as a dict of arrays: safetensors, npz, or what ``torch.save`` wrote (.pth, .pt).
+
+    What kind of file it is, its content says, not its name. Of a torch file only arrays are read, nothing in it is run
+    (see ``minicnn/torchfile``), and its numbers stay on disk until they are used: do not change the file meanwhile.
+
+    Parameters
+    ----------
+    path : path
+    part : str, optional
+        Which entry of a torch file holds the weights. Left out: the file itself, if it is a dict with arrays in it;
+        otherwise the one entry that is, among ``state_dict``, ``model`` and other usual names.
 
     Raises
     ------
@@ -104,21 +114,82 @@ def load(path: str | os.PathLike) -> dict[str, np.ndarray]:
         If there is no such file, it is of another kind, or it is damaged.
     """
     path = _path(path)
-    suffix = _suffix(path)
-    if not path.is_file():
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
+    if not path.exists():
         raise FileError(f"there is no file {path}")
     try:
-        if suffix == ".npz":
-            with open(path, "rb") as file:  # np.load would leave a damaged file open
-                archive = np.load(file, allow_pickle=False)
-                if isinstance(archive, np.ndarray):
-                    raise ValueError("it holds one array without a name, as .npy files do")
-                return {name: archive[name] for name in archive.files}
-        from safetensors.numpy import load_file
-
-        return load_file(path)
+        kind = _kind(path)
+        if kind == "torch":
+            return _load_torch(path, part)
+        if part is not None:
+            raise ArgumentError(f"load: part={part!r} is for torch files, but {path} is a {kind} file")
+        return _READERS[kind](path)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, _safetensor_error()) as error:
-        raise FileError(f"{path} is damaged or no {suffix} file: {error}") from None
+        if isinstance(error, MinicnnError):
+            raise
+        says = " ".join(str(error).split())
+        raise FileError(f"{path} is damaged or no {kind} file: {says[:200]}") from None
+
+
+def _kind(path: pathlib.Path) -> str:
+    """What a file is by its first bytes; one that these do not tell is what its name says."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
+    named = path.suffix if path.suffix in SUFFIXES else "torch"
+    if head[:4] == b"PK\x03\x04":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError):
+            return named
+        arrays = names and all(name.endswith(".npy") for name in names)
+        return ".npz" if arrays or named == ".npz" and not any(n.endswith("/data.pkl") for n in names) else "torch"
+    from .torchfile import begins_legacy
+
+    if begins_legacy(head):
+        return "torch"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+        return ".safetensors"
+    if path.suffix in SUFFIXES:
+        return path.suffix
+    if head[257:262] == b"ustar":
+        raise FileError(f"{path} was written by PyTorch before 0.1.12; load it in a newer one and save it again")
+    begins = f"it begins with {head[:12]!r}" if head else "it is empty"
+    raise FileError(f"{path} is no file of weights: those are .safetensors, .npz, and PyTorch's .pth and .pt; {begins}")
+
+
+def _load_torch(path: pathlib.Path, part: str | None) -> dict[str, np.ndarray]:
+    from .torchfile import read_torch
+
+    try:
+        return read_torch(path, part)
+    except FileError as error:
+        raise FileError(f"{path} is refused: {error}") from None
+
+
+def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with open(path, "rb") as file:  # np.load would leave a damaged file open
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it holds one array without a name, as .npy files do")
+        arrays = {name: archive[name] for name in archive.files}
+    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if others:
+        raise ValueError(f"its member {others[0]!r} is no array")
+    return arrays
+
+
+def _load_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(path)
+
+
+_READERS = {".npz": _load_npz, ".safetensors": _load_safetensors}
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, str]:

@@ -192,7 +192,8 @@ class Bomb:
 
 FILES = [
     ("missing.npz", lambda p: mc.load(p), ("no file",)),
-    ("weights.h5", lambda p: mc.load(p), (".safetensors or .npz", "not in .h5")),
+    ("weights.h5", lambda p: (p.write_bytes(b"\x89HDF"), mc.load(p)), (".safetensors, .npz, and PyTorch's .pth",)),
+    ("weights.h5", lambda p: mc.save({"w": image(2)}, p), (".safetensors or .npz", "not in .h5")),
     ("weights", lambda p: mc.save({}, p), (".safetensors or .npz",)),
     ("folder.npz", lambda p: (p.mkdir(), mc.load(p)), ("is a folder", "weights.safetensors")),
     ("folder.npz", lambda p: (p.mkdir(), mc.save({}, p)), ("is a folder", "weights.safetensors")),

@@ -11,6 +11,7 @@ from . import (  # noqa: F401 - importing them registers their models
     mobilenet_v1,
     mobilenet_v2,
     preact_resnet,
+    pretrained,
     resnet,
     resnext,
     shufflenet_v1,

@@ -78,32 +78,43 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
         Outputs; left out, those of the paper's data set: 1000 for ImageNet, 10 for CIFAR-10 and MNIST.
     variant : str, optional
         Where the paper, the lecture or torchvision differ; the model's docstring lists its variants. Left out: the
-        paper's.
-    weights : path, optional
-        A file of weights to load (.safetensors, .npz).
+        variant that the weights were trained with, if that is known, or else the paper's.
+    weights : path or "torchvision", optional
+        A file of weights to load (.safetensors, .npz, PyTorch's .pth), or the ones that torchvision publishes for this
+        model, which are downloaded once (``models.pretrained`` lists them). What was loaded, and what was not, stands
+        in ``model.loaded_weights``. With a ``num_classes`` that the file's head does not fit, the head stays new and
+        all else is loaded.
     **options
         The builder's own, such as ``shortcut="B"`` or ``in_channels=1``.
 
     Raises
     ------
     ArgumentError
-        If there is no such model, variant or option; the message lists those there are.
+        If there is no such model, variant or option; the message lists those there are. Or the weights are known to be
+        of another variant.
+    FileError
+        If the weights are missing, damaged, or do not fit.
     """
     entry = _entry(name)
     if variant is not None and variant not in entry.variants:
         raise ArgumentError(f"{name} has no variant {variant!r}; it has {', '.join(entry.variants)}")
+    source = None
+    if weights is not None:
+        from .loading import Source
+
+        options = dict(options)
+        source = Source(name, weights, options)
+        variant = source.variant(variant, entry.variants[0])
     if len(entry.variants) > 1:
         options["variant"] = variant or entry.variants[0]
-    num_classes = checks.whole(name, "num_classes", entry.num_classes if num_classes is None else num_classes)
+    classes = checks.whole(name, "num_classes", entry.num_classes if num_classes is None else num_classes)
     known = [p for p in inspect.signature(entry.builder).parameters if p != "num_classes"]
     for option in options:
         if option not in known:
             raise ArgumentError(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
-    model = entry.builder(num_classes=num_classes, **options)
+    model = entry.builder(num_classes=classes, **options)
     if not isinstance(model, Module):
         raise ArgumentError(f"{name}: its builder must return a Module, but returned {model!r}; is its return missing?")
-    if weights is not None:
-        from ..weights import load
-
-        model.load_state_dict(load(weights))
+    if source is not None:
+        source.load_into(model, num_classes is not None, lambda: entry.builder(num_classes=classes + 1, **options))
     return model

@@ -12,7 +12,7 @@ from .. import running
 from ..device import DEVICES, check_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..tensor import Tensor, as_array, check_dtype, tensor
-from .parts import HookHandle, LoadedKeys, Parameter
+from .parts import HookHandle, LoadedKeys, Parameter, with_batch_counts
 
 
 class Module:
@@ -245,6 +245,7 @@ class Module:
         Parameters
         ----------
         state : dict of str to array
+            A batch-norm's ``num_batches_tracked`` may be missing: 0, as in PyTorch.
         strict : bool
             Missing and unexpected keys are errors. Shapes must agree in any case.
 
@@ -264,6 +265,7 @@ class Module:
                 f"mc.load(path) reads one from a file, model.state_dict() takes one from a model"
             )
         own = dict(self._state())
+        state = with_batch_counts(state, own)
         missing, unexpected = [k for k in own if k not in state], [k for k in state if k not in own]
         arrays = {k: as_array(state[k]) for k in own if k in state}
         wrong = [

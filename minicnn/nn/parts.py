@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,16 @@ class LoadedKeys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+def with_batch_counts(state: Mapping, own: Iterable[str]) -> Mapping:
+    """With ``num_batches_tracked`` = 0 where only that is missing of a batch-norm: PyTorch before 0.4.1 had none."""
+    added = {}
+    for name in own:
+        layer = name.removesuffix("num_batches_tracked")
+        if name != layer and name not in state and layer + "running_var" in state:
+            added[name] = np.array(0)
+    return {**state, **added} if added else state
 
 
 class Parameter(Tensor):
