@@ -81,8 +81,8 @@ def test_mistakes_of_freezing(tiny, names, says):
 
 
 def test_from_one_data_set_to_another(tiny, tmp_path, capsys):
-    """Weights of colour pictures and three classes begin a run on grey pictures of two: features are theirs, frozen, and
-    images are normalised with the first run's figures; the head is new."""
+    """Weights of colour pictures and three classes begin a run on grey pictures of two: features are theirs and frozen,
+    and images are normalised with the first run's figures; the head is new."""
     first, second = tmp_path / "first", tmp_path / "second"
     colour, grey = pictures(tmp_path / "colour", "RGB"), pictures(tmp_path / "grey")
     assert command("train", "--model", tiny, "--data", colour, "--epochs", 1, "--out", first) == 0

@@ -205,7 +205,7 @@ def test_evaluating_gives_every_module_its_own_mode_back():
     """Fine-tuning keeps some batch-norms in evaluation mode; looking at the validation set must not wake them."""
     model = Tiny().train()
     model.body[1].eval()
-    with nn.module.evaluating(model):
+    with nn.modes.evaluating(model):
         assert not any(m.training for m in model.modules())
     assert model.training and not model.body[1].training
 
