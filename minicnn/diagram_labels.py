@@ -71,9 +71,9 @@ def title(step: Step) -> str:
     if op in ("linear", "matmul"):
         return f"{'fc' if op == 'linear' else op}, {out[-1]}"
     if op in ("max_pool2d", "avg_pool2d"):
-        return f"{'max' if op == 'max_pool2d' else 'average'} pool {_sides(step.window.kernel_size)}{_stride(step)}"
+        return f"{'max' if op == 'max_pool2d' else 'average'} pool {sides(step.window.kernel_size)}{_stride(step)}"
     if op == "adaptive_avg_pool2d":
-        return "global average pool" if out[2:] == (1, 1) else f"average pool to {_sides(out[2:])}"
+        return "global average pool" if out[2:] == (1, 1) else f"average pool to {sides(out[2:])}"
     if op == "local_response_norm":
         return "response norm"
     if op == "cat":
@@ -88,19 +88,19 @@ def title(step: Step) -> str:
 def short(step: Step) -> str:
     """The title without words where many stand in one line: ``3x3 64``."""
     if step.op == "conv2d":
-        return f"{'dw ' if _depthwise(step) else ''}{_sides(step.window.kernel_size)} {step.output_shape[1]}{_stride(step, ' ')}"
+        return f"{'dw ' if _depthwise(step) else ''}{sides(step.window.kernel_size)} {step.output_shape[1]}{_stride(step, ' ')}"
     return "pool" if kind(step) == "pool" else title(step)
 
 
 def map_size(step: Step) -> str:
     """Rows and columns of what it gives, ``56x56``; "" if that is no map."""
-    return _sides(step.output_shape[2:]) if len(step.output_shape) == 4 else ""
+    return sides(step.output_shape[2:]) if len(step.output_shape) == 4 else ""
 
 
 def _conv(step: Step) -> str:
     seen, groups = step.window, step.options.get("groups", 1)
     depthwise = _depthwise(step)
-    words = f"{'depthwise' if depthwise else 'conv'} {_sides(seen.kernel_size)}, {step.output_shape[1]}{_stride(step)}"
+    words = f"{'depthwise' if depthwise else 'conv'} {sides(seen.kernel_size)}, {step.output_shape[1]}{_stride(step)}"
     words += f", {groups} groups" if groups > 1 and not depthwise else ""
     return words + (f", dilation {_one(seen.dilation)}" if max(seen.dilation) > 1 else "")
 
@@ -114,20 +114,20 @@ def _stride(step: Step, comma: str = ", ") -> str:
     return f"{comma}/{_one(stride)}" if max(stride) > 1 else ""
 
 
-def _sides(sides: tuple[int, ...]) -> str:
+def sides(sides: tuple[int, ...]) -> str:
     return "x".join(map(str, sides))
 
 
 def _one(pair: tuple[int, ...]) -> str:
     """2 instead of 2x2."""
-    return str(pair[0]) if len(set(pair)) == 1 else _sides(pair)
+    return str(pair[0]) if len(set(pair)) == 1 else sides(pair)
 
 
 def _reshape(step: Step) -> str:
     before, after = step.input_shapes[0], step.output_shape
     if len(before) == 4 and len(after) == 2:
         return "flatten" if before[2:] != (1, 1) else ""
-    return f"reshape {_sides(after[1:])}"
+    return f"reshape {sides(after[1:])}"
 
 
 def _slices(step: Step) -> str:
@@ -144,7 +144,7 @@ def _slices(step: Step) -> str:
     if step > 1:
         words.append(f"every {step}{ORDINAL.get(step, 'th')} pixel")
     elif index[2:] != (slice(None), slice(None)):
-        words.append(f"crop {_sides(step.output_shape[2:])}")
+        words.append(f"crop {sides(step.output_shape[2:])}")
     return ", ".join(words)
 
 

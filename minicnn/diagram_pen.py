@@ -43,13 +43,13 @@ class Pen:
         """A box with round corners; (x, y) is its upper left corner."""
         style = patches.BoxStyle("Round", pad=0, rounding_size=min(0.05, height / 4))
         self.axes.add_patch(
-            patches.FancyBboxPatch((x, y), width, height, style, facecolor=colour, edgecolor=edge, linewidth=0.6, zorder=z)
+            patches.FancyBboxPatch(
+                (x, y), width, height, style, facecolor=colour, edgecolor=edge, linewidth=0.6, zorder=z
+            )
         )
 
     def circle(self, x: float, y: float, radius: float, colour: str) -> None:
-        self.axes.add_patch(
-            patches.Circle((x, y), radius, facecolor=colour, edgecolor=INK, linewidth=0.6, zorder=3)
-        )
+        self.axes.add_patch(patches.Circle((x, y), radius, facecolor=colour, edgecolor=INK, linewidth=0.6, zorder=3))
 
     def text(
         self, x: float, y: float, text: str, size: float, align: str = "center", colour: str = INK, bold: bool = False

@@ -19,6 +19,7 @@ LANE = 0.2  # between a column and the shortcut beside it
 
 class Shape:
     left = right = height = 0.0
+    below = GAP  # to the next one
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         raise NotImplementedError
@@ -27,14 +28,19 @@ class Shape:
 class Box(Shape):
     """An operation: its title, and behind it, smaller, the norms and activations that follow.
 
-    ``channels`` make it wider, a step for each doubling; ``size``, the map's, goes to the margin; ``name`` to the right.
+    ``channels`` make it wider, a ``step`` for each doubling; ``size``, the map's, goes to the margin, ``name`` to the
+    right. An arrow points to what is ``entered``.
     """
 
-    def __init__(self, title: str, notes: str, colour: str, channels: int, step: float, size: str, name: str) -> None:
+    def __init__(
+        self, title: str, notes: str = "", colour: str = "white", channels: int = 0, step: float = 0.0, size: str = "",
+        name: str = "", entered: bool = True,
+    ) -> None:  # fmt: skip
+        self.entered = entered
         self.title, self.notes, self.colour, self.size, self.name = title, notes, colour, size, name
         words = (text_width(title, TITLE) if title else 0) + (text_width(notes, NOTE) if notes else 0)
         self.words = words + (0.09 if title and notes else 0)
-        grown = 7 * step + step * math.log2(channels) if channels else 0
+        grown = step * (2 + math.log2(channels)) if channels else 0
         self.width = max(self.words + 0.16, grown)
         self.left = self.right = self.width / 2
         if name:
@@ -43,7 +49,8 @@ class Box(Shape):
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         middle = y + self.height / 2
-        pen.head((x, y - 1), (x, y))
+        if self.entered:
+            pen.head((x, y - 1), (x, y))
         pen.box(x - self.width / 2, y, self.width, self.height, self.colour)
         if self.title:
             pen.text(x - self.words / 2, middle, self.title, TITLE, "left")
@@ -103,15 +110,16 @@ class Column(Shape):
         self.shapes = shapes
         self.left = max((s.left for s in shapes), default=0)
         self.right = max((s.right for s in shapes), default=0)
-        self.height = sum(s.height for s in shapes) + GAP * max(0, len(shapes) - 1)
+        self.height = sum(s.height for s in shapes) + sum(s.below for s in shapes[:-1])
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
-        for i, shape in enumerate(self.shapes):
-            if i:
-                pen.line((x, y), (x, y + GAP))
-                y += GAP
-            shape.draw(pen, x, y)
-            y += shape.height
+        below = 0.0
+        for shape in self.shapes:
+            if below:
+                pen.line((x, y), (x, y + below))
+            shape.draw(pen, x, y + below)
+            y += below + shape.height
+            below = shape.below
 
 
 class Frame(Shape):
@@ -226,7 +234,10 @@ class Web(Shape):
             top += shape.height + GAP
         for i, shape in enumerate([*self.shapes, None]):
             if (i - 1, i) in self.edges or i in (0, len(self.shapes)):
-                pen.line((x, y if i == 0 else tops[i - 1] + self.shapes[i - 1].height), (x, y + self.height if shape is None else tops[i]))
+                pen.line(
+                    (x, y if i == 0 else tops[i - 1] + self.shapes[i - 1].height),
+                    (x, y + self.height if shape is None else tops[i]),
+                )
             if shape is not None:
                 with pen.without_sizes():
                     shape.draw(pen, x, tops[i])
