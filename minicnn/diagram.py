@@ -68,7 +68,8 @@ def architecture(
             f"forward must compute a tensor from the image by minicnn's operations"
         )
     builder = Builder(labels.sides(input_size[1:]))
-    image = Box(f"image {labels.sides(input_size)}", entered=False)
+    image = Box(f"image {labels.sides(input_size)}")
+    image.entered = False
     shapes = [image, *builder.row(fold(decompose(steps, outputs), model), named=True)]
     facts = summary(model, input_size, show=False, training=training)
     return finish(_page(shapes, title or type(model).__name__, _facts(facts), builder), path)
@@ -145,15 +146,15 @@ def _filled(shapes: list[Shape], limit: float) -> list[Column]:
 def _draw_columns(pen: Pen, columns: list[Column], x: float, top: float) -> None:
     """Side by side from ``x``, each connected with the next one."""
     below, above = top + max(c.height for c in columns) + 0.18, top - 0.16
-    for i, column in enumerate(columns):
+    end = None  # of the column before
+    for column in columns:
         axis = x + SIZES + column.left
+        if end is not None:
+            between = x - 0.6 * BETWEEN
+            pen.line(end, (end[0], below), (between, below), (between, above), (axis, above), (axis, top))
         pen.margin = x + SIZES - 0.1
-        if i:
-            pen.line(
-                (end, top + columns[i - 1].height), (end, below), (x, below), (x, above), (axis, above), (axis, top)
-            )
         column.draw(pen, axis, top)
-        end, x = axis, axis + column.right + BETWEEN
+        end, x = (axis, top + column.height), axis + column.right + BETWEEN
 
 
 def _legend(builder: Builder) -> list[tuple[str, str]]:
@@ -161,8 +162,8 @@ def _legend(builder: Builder) -> list[tuple[str, str]]:
     marks = {
         "identity": "shortcut: identity",
         "changed": "shortcut that changes the maps",
-        "times": "n \N{MULTIPLICATION SIGN}: so many equal modules in a row",
-        "folded": "blue frame: a module like the one in detail",
+        "times": "n \N{MULTIPLICATION SIGN}: equal modules in a row",
+        "folded": "a module like the one in detail: its branches",
     }
     entries = [(colour, words) for kind, (words, colour) in labels.KINDS.items() if kind in builder.kinds]
     return entries + [(mark, words) for mark, words in marks.items() if mark in builder.marks]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import diagram_labels as labels
-from .diagram_fold import ops, signatures
+from .diagram_fold import boxes, equal_once, ops, signatures
 from .diagram_graph import Group, Op, Parallel, Tangle
-from .diagram_shapes import Box, Column, Fork, Frame, Lines, Shape, Sign, Skip, Web
+from .diagram_shapes import Box, Column, End, Fork, Frame, Lines, Shape, Sign, Skip, Web
 
 WIDE, NARROW = 0.25, 0.1  # inches that a box grows by for each doubling of its channels; in branches less
 MANY = 3  # branches: a module with so many is drawn in detail once
@@ -29,7 +29,15 @@ class Builder:
         self.detailed: set = set()
 
     def row(self, items: list, step: float = WIDE, named: bool = False) -> list[Shape]:
-        return [self.shape(item, step, named) for item in items]
+        shapes = [self.shape(item, step, named) for item in items]
+        for item, after, shape in zip(items, items[1:], shapes):
+            if (
+                named
+                and _is_pool(item)
+                and not (isinstance(after, Op) and labels.kind(after.main, after.notes) == "norm")
+            ):
+                shape.below *= 2  # a stage ends here
+        return shapes
 
     def shape(self, item, step: float = WIDE, named: bool = False) -> Shape:
         if isinstance(item, Op):
@@ -48,10 +56,7 @@ class Builder:
             return Sign(labels.sign(op.main), notes, colour, self._new_size(op))
         title = labels.title(op.main) if op.main else ""
         channels = op.main.output_shape[1] if op.main and len(op.main.output_shape) > 1 else 0
-        box = Box(title, notes, colour, channels, step, self._new_size(op), op.first.path if named else "")
-        if named and kind == "pool":
-            box.below *= 2  # a stage ends here
-        return box
+        return Box(title, notes, colour, channels, step, self._new_size(op), op.first.path if named else "")
 
     def _new_size(self, op: Op) -> str:
         size = labels.map_size(op.main or op.last)
@@ -65,7 +70,7 @@ class Builder:
         if group.times > 1:
             self.marks.add("times")
             title += f" to {group.last.path.split('.')[-1]}"
-        if any(isinstance(i, Parallel) and len(i.branches) >= MANY for i in group.items):
+        if any(isinstance(i, Parallel) and len(equal_once(i.branches)) >= MANY for i in group.items):
             form = group.kind, signatures(group.items, channels=False)
             if form in self.detailed:
                 return self._folded(group, title)
@@ -79,21 +84,34 @@ class Builder:
         lines = [f"{title}: {labels.title(end.main)}" + (f", {group.times} times" if group.times > 1 else "")]
         for item in group.items:
             if isinstance(item, Parallel):
-                lines.append("  |  ".join(_in_short(branch) for branch in item.branches))
+                lines.append("  |  ".join(_in_short(*run) for run in equal_once(item.branches)))
             elif isinstance(item, Op) and item.main is not end.main:
                 lines.append(_in_short([item]))
         return Lines(lines, "#eef3f8", self._new_size(end), headed=True)
 
     def _parallel(self, item: Parallel, step: float) -> Shape:
-        around = _shortcut(item)
+        runs = equal_once(item.branches)
+        around = _shortcut(runs, item.join)
         if around is None:
-            branches = self._equal_once(item.branches)
-            join = None if item.join is None else self._box(item.join, step)
-            return Fork(branches, join)
-        main = next(b for b in item.branches if b is not around)
-        self.marks.add("changed" if around else "identity")
-        column = Column(self.row(main, step))
-        return Skip(column, self._beside(around[0]) if around else None, self._box(item.join, step))
+            size = self.size
+            branches = [self._branch(branch, times, item.outputs) for branch, times in runs]
+            self.size = size  # in branches none are written
+            return Fork(branches, item.join and self._box(item.join, step), item.outputs)
+        main, times = next(run for run in runs if run is not around)
+        column = Column(self.row(main, step)) if times == 1 else self._branch(main, times)
+        self.marks.add("changed" if around[0] else "identity")
+        return Skip(column, self._beside(around[0][0]) if around[0] else None, self._box(item.join, step))
+
+    def _branch(self, branch: list, times: int, output: bool = False) -> Column:
+        shapes = self.row(branch, NARROW)
+        if output and not (branch and getattr(branch[-1], "outputs", False)):  # else its own ends say it
+            shapes.append(End("output"))
+        if times == 1:
+            return Column(shapes)
+        self.marks.add("times")
+        only = shapes[0] if len(shapes) == 1 else None
+        framed = isinstance(only, Frame) and not only.times
+        return Column([Frame(only.inside, only.title, times) if framed else Frame(Column(shapes), "", times)])
 
     def _beside(self, op: Op) -> Lines:
         """What happens on a shortcut, in a small box."""
@@ -102,43 +120,28 @@ class Builder:
         head, _, tail = labels.title(op.main).partition(", ") if op.main else ("", "", "")
         return Lines([line for line in (head, tail, *op.notes) if line], labels.KINDS[kind][1])
 
-    def _equal_once(self, branches: list[list]) -> list[Column]:
-        """Columns of the branches, equal neighbours once (ResNeXt's form (a) has 32)."""
-        before, size = None, self.size
-        runs: list[tuple[list, int]] = []
-        for branch in branches:
-            same = branch and before == signatures(branch)
-            if same:
-                runs[-1] = runs[-1][0], runs[-1][1] + 1
-            else:
-                runs.append((branch, 1))
-            before = signatures(branch)
-        columns = []
-        for branch, times in runs:
-            column = Column(self.row(branch, NARROW))
-            if times > 1:
-                self.marks.add("times")
-                column = Column([Frame(column, "", times)])
-            columns.append(column)
-        self.size = size  # in branches none are written
-        return columns
-
     def _web(self, item: Tangle, step: float) -> Shape:
         size = self.size
         shapes = [self._box(op, step) for op in item.ops]
         self.size = size
-        return Web(shapes, item.edges)
+        web = Web(shapes, item.edges)
+        return Column([web, End("outputs")]) if item.outputs else web
 
 
-def _shortcut(item: Parallel) -> list | None:
-    """The branch that is a way around the other one: an identity, or beside a longer one a single operation, added."""
-    if len(item.branches) != 2 or item.join is None:
+def _shortcut(runs: list[tuple[list, int]], join: Op | None) -> tuple[list, int] | None:
+    """What is a way around the only other branch: an identity, or one operation beside several, added."""
+    if len(runs) != 2 or join is None:
         return None
-    short, long = sorted(item.branches, key=len)
-    single = len(short) == 1 and isinstance(short[0], Op) and len(long) > 1 and labels.sign(item.join.main)
-    return short if not short or single else None
+    (short, times), (long, _) = found = sorted(runs, key=lambda run: boxes(run[0]))
+    single = len(short) == 1 and isinstance(short[0], Op) and boxes(long) > 1 and labels.sign(join.main)
+    return found[0] if times == 1 and long and (not short or single) else None
 
 
-def _in_short(branch: list) -> str:
+def _is_pool(item) -> bool:
+    return isinstance(item, Op) and item.main is not None and item.main.op in ("max_pool2d", "avg_pool2d")
+
+
+def _in_short(branch: list, times: int = 1) -> str:
     """A branch in one line, such as ``1x1 96, 3x3 128``."""
-    return ", ".join(labels.short(op.main) for item in branch for op in ops(item) if op.main) or "identity"
+    words = ", ".join(labels.short(op.main) for item in branch for op in ops(item) if op.main) or "identity"
+    return words if times == 1 else f"{times} \N{MULTIPLICATION SIGN} ({words})"

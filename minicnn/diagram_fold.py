@@ -45,6 +45,23 @@ def ops(item) -> Iterator[Op]:
             yield item.join
 
 
+def equal_once(branches: list[list]) -> list[tuple[list, int]]:
+    """Branches, and how many equal ones stand side by side: in ResNeXt's form (a) 32."""
+    runs = [list(run) for _, run in groupby(branches, signatures)]
+    return [(run[0], len(run)) for run in runs]
+
+
+def boxes(items: list) -> int:
+    """How many operations are drawn."""
+    count = 0
+    for item in items:
+        if isinstance(item, Parallel):
+            count += sum(boxes(branch) for branch, _ in equal_once(item.branches)) + (item.join is not None)
+        else:
+            count += boxes(item.items) if isinstance(item, Group) else sum(1 for _ in ops(item))
+    return count
+
+
 def home(item) -> str:
     """The path of the innermost module that holds all of an item."""
     if isinstance(item, Group):
@@ -135,12 +152,12 @@ class _Folder:
                     op.notes = [name]
             return inside
         single = len(inside) == 1 and isinstance(inside[0], Op)
-        large = sum(1 for item in inside for _ in ops(item)) > LARGEST_BLOCK
+        large = boxes(inside) > LARGEST_BLOCK
         return [Group(path, name, inside, type(module) in CONTAINERS or single or large)]
 
     def _inside(self, item, path: str):
         if isinstance(item, Parallel):
-            return Parallel([_opened(self.row(branch, path)) for branch in item.branches], item.join)
+            return Parallel([_opened(self.row(branch, path)) for branch in item.branches], item.join, item.outputs)
         return _merged(item) if isinstance(item, Tangle) else item
 
 
@@ -184,4 +201,4 @@ def _merged(tangle: Tangle) -> Tangle:
             found.append(op)
     place[len(tangle.ops)] = len(found)
     edges = sorted({(place[s], place[n]) for s, n in tangle.edges if place[s] != place[n]})
-    return Tangle(found, edges)
+    return Tangle(found, edges, tangle.outputs)

@@ -44,22 +44,26 @@ class Op:
 class Parallel:
     """Branches that start at the same place; an empty one is an identity.
 
-    ``join`` puts them together; None if that is left to the join of an outer Parallel.
+    ``join`` puts them together; None if that is left to the join of an outer Parallel, or if the branches are
+    ``outputs`` of the model.
     """
 
     branches: list[list]
     join: Op | None
+    outputs: bool = False
 
 
 @dataclass
 class Tangle:
     """Operations in the order in which they run; ``edges`` (from, to) by position.
 
-    Position -1 is what comes before, and ``len(ops)`` the join of an outer Parallel.
+    Position -1 is what comes before, and ``len(ops)`` the join of an outer Parallel, or the model's
+    ``outputs``.
     """
 
     ops: list[Op]
     edges: list[tuple[int, int]]
+    outputs: bool = False
 
 
 @dataclass
@@ -125,7 +129,8 @@ class _Graph:
         parts = self._parts(between)
         if len(parts) == 1 and not around:
             return [self._tangle(between, before, cut, join)]
-        return [Parallel([self.row(part, before, cut) for part in parts] + [[]] * around, join)]
+        branches = [self.row(part, before, cut) for part in parts] + [[]] * around
+        return [Parallel(_sums_opened(branches, join), join, cut == len(self.steps))]
 
     def _parts(self, nodes: list[int]) -> list[list[int]]:
         """The connected parts of some nodes, by their first nodes; everyone's ``root`` is a member of its part."""
@@ -133,6 +138,7 @@ class _Graph:
 
         def find(node: int) -> int:
             while root[node] != node:
+                root[node] = root[root[node]]  # shorter for the next one
                 node = root[node]
             return node
 
@@ -148,4 +154,16 @@ class _Graph:
     def _tangle(self, nodes: list[int], start: int, cut: int, join: Op | None) -> Tangle:
         position = {node: i for i, node in enumerate([start, *nodes, cut], start=-1)}
         edges = [(position[s], position[n]) for n in (*nodes, cut) for s in self.sources[n] if s in position]
-        return Tangle([*(Op(self.steps[n]) for n in nodes), *([] if join is None else [join])], edges)
+        return Tangle(
+            [*(Op(self.steps[n]) for n in nodes), *([] if join is None else [join])], edges, cut == len(self.steps)
+        )
+
+
+def _sums_opened(branches: list[list], join: Op | None) -> list[list]:
+    """(a + b) + c has three branches, not two of which one has two."""
+    found = []
+    for branch in branches:
+        inner = branch[0] if len(branch) == 1 and isinstance(branch[0], Parallel) else None
+        both = inner and join and inner.join and inner.join.main.op == join.main.op == "add"
+        found += inner.branches if both else [branch]
+    return found

@@ -30,7 +30,7 @@ def note(step: Step) -> str | None:
     """What is written behind an operation's label if ``step`` follows it; "": nothing; None: it needs its own box."""
     if step.op in OWN_BOX or step.op is None or len(set(step.sources)) > 1:
         return None
-    if step.op in SILENT:
+    if step.op in SILENT or step.op == "add" and () in step.input_shapes:  # sum(...) begins with 0 + the first
         return ""
     if step.op == "reshape":
         return _reshape(step)
@@ -88,7 +88,8 @@ def title(step: Step) -> str:
 def short(step: Step) -> str:
     """The title without words where many stand in one line: ``3x3 64``."""
     if step.op == "conv2d":
-        return f"{'dw ' if _depthwise(step) else ''}{sides(step.window.kernel_size)} {step.output_shape[1]}{_stride(step, ' ')}"
+        words = f"{sides(step.window.kernel_size)} {step.output_shape[1]}{_stride(step, ' ')}"
+        return f"depthwise {words}" if _depthwise(step) else words
     return "pool" if kind(step) == "pool" else title(step)
 
 
@@ -127,7 +128,7 @@ def _reshape(step: Step) -> str:
     before, after = step.input_shapes[0], step.output_shape
     if len(before) == 4 and len(after) == 2:
         return "flatten" if before[2:] != (1, 1) else ""
-    return f"reshape {sides(after[1:])}"
+    return "reshape"
 
 
 def _slices(step: Step) -> str:

@@ -16,7 +16,7 @@ LINE = 0.9  # points
 ROUND = 0.09  # inches, of corners
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Inches that a line of text takes."""
     font = FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")

@@ -20,6 +20,13 @@ LANE = 0.2  # between a column and the shortcut beside it
 class Shape:
     left = right = height = 0.0
     below = GAP  # to the next one
+    entered = True  # whether a line comes in from above; its arrow's head is drawn by the shape that it points to
+
+    leaves = True  # whether the way goes on below
+
+    def draw_head(self, pen: Pen, x: float, y: float) -> None:
+        if self.entered:
+            pen.head((x, y - 1), (x, y))
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         raise NotImplementedError
@@ -29,14 +36,13 @@ class Box(Shape):
     """An operation: its title, and behind it, smaller, the norms and activations that follow.
 
     ``channels`` make it wider, a ``step`` for each doubling; ``size``, the map's, goes to the margin, ``name`` to the
-    right. An arrow points to what is ``entered``.
+    right.
     """
 
     def __init__(
         self, title: str, notes: str = "", colour: str = "white", channels: int = 0, step: float = 0.0, size: str = "",
-        name: str = "", entered: bool = True,
+        name: str = "",
     ) -> None:  # fmt: skip
-        self.entered = entered
         self.title, self.notes, self.colour, self.size, self.name = title, notes, colour, size, name
         words = (text_width(title, TITLE) if title else 0) + (text_width(notes, NOTE) if notes else 0)
         self.words = words + (0.09 if title and notes else 0)
@@ -49,13 +55,13 @@ class Box(Shape):
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         middle = y + self.height / 2
-        if self.entered:
-            pen.head((x, y - 1), (x, y))
+        self.draw_head(pen, x, y)
         pen.box(x - self.width / 2, y, self.width, self.height, self.colour)
-        if self.title:
+        if self.title and self.notes:
             pen.text(x - self.words / 2, middle, self.title, TITLE, "left")
-        if self.notes:
             pen.text(x + self.words / 2, middle, self.notes, NOTE, "right", "#444444")
+        else:
+            pen.text(x, middle, self.title or self.notes, TITLE if self.title else NOTE)
         if self.name:
             pen.text(x + self.width / 2 + 0.08, middle, self.name, NOTE, "left", GREY)
         pen.map_size(middle, self.size)
@@ -76,7 +82,7 @@ class Sign(Shape):
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         middle = y + self.radius
-        pen.head((x, y - 1), (x, y))
+        self.draw_head(pen, x, y)
         pen.circle(x, middle, self.radius, self.colour)
         pen.text(x, middle, self.sign, 9)
         if self.notes:
@@ -95,12 +101,27 @@ class Lines(Shape):
         self.height = 0.08 + 0.125 * len(lines)
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
-        pen.head((x, y - 1), (x, y))
+        self.draw_head(pen, x, y)
         pen.box(x - self.width / 2, y, self.width, self.height, self.colour)
         for i, line in enumerate(self.lines):
             first = self.headed and i == 0
             pen.text(x, y + 0.04 + 0.125 * (i + 0.5), line, TITLE if first else NOTE, bold=first)
         pen.map_size(y + self.height / 2, self.size)
+
+
+class End(Shape):
+    """Where the way ends: an output."""
+
+    height = 0.17
+    leaves = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.left = self.right = text_width(text, NOTE) / 2
+
+    def draw(self, pen: Pen, x: float, y: float) -> None:
+        self.draw_head(pen, x, y)
+        pen.text(x, y + self.height / 2, self.text, NOTE, colour=GREY)
 
 
 class Column(Shape):
@@ -110,6 +131,7 @@ class Column(Shape):
         self.shapes = shapes
         self.left = max((s.left for s in shapes), default=0)
         self.right = max((s.right for s in shapes), default=0)
+        self.leaves = not shapes or shapes[-1].leaves
         self.height = sum(s.height for s in shapes) + sum(s.below for s in shapes[:-1])
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
@@ -144,7 +166,8 @@ class Frame(Shape):
             pen.text(x + self.right - 0.07, y + 0.12, self.times, 10, "right", bold=True)
         pen.line((x, y), (x, y + self.head))
         self.inside.draw(pen, x, y + self.head)
-        pen.line((x, y + self.height - self.pad), (x, y + self.height))
+        if self.inside.leaves:
+            pen.line((x, y + self.height - self.pad), (x, y + self.height))
 
 
 @dataclass
@@ -178,13 +201,16 @@ class Skip(Shape):
 
 
 class Fork(Shape):
-    """Branches side by side, from a bar to a bar; ``join`` is what stands below, if anything."""
+    """Branches side by side, from a bar to a bar; ``join`` is what stands below, if anything.
+
+    Without the lower bar if they are ``outputs``.
+    """
 
     top = bottom = 0.24
     space = 0.14
 
-    def __init__(self, branches: list[Column], join: Shape | None) -> None:
-        self.branches, self.join = branches, join
+    def __init__(self, branches: list[Column], join: Shape | None, outputs: bool = False) -> None:
+        self.branches, self.join, self.leaves = branches, join, not outputs
         width = sum(b.left + b.right for b in branches) + self.space * (len(branches) - 1)
         self.left = max(width / 2, join.left if join else 0)
         self.right = max(width / 2, join.right if join else 0)
@@ -203,8 +229,10 @@ class Fork(Shape):
             pen.line((x, start), (axis, start), (axis, y + self.top))
             with pen.without_sizes():
                 branch.draw(pen, axis, y + self.top)
-            pen.line((axis, y + self.top + branch.height), (axis, end), (x, end))
-        pen.line((x, end), (x, end + self.bottom / 2))
+            if self.leaves:
+                pen.line((axis, y + self.top + branch.height), (axis, end), (x, end))
+        if self.leaves:
+            pen.line((x, end), (x, end + self.bottom / 2))
         if self.join:
             self.join.draw(pen, x, end + self.bottom / 2)
 
@@ -214,6 +242,8 @@ class Web(Shape):
 
     def __init__(self, shapes: list[Shape], edges: list[tuple[int, int]]) -> None:
         self.shapes, self.edges = shapes, edges
+        for i, shape in enumerate(shapes):
+            shape.entered = i == 0 or (i - 1, i) in edges
         self.lanes: list[list[tuple[int, int]]] = []  # arcs, none of which overlap in a lane
         for edge in sorted((e for e in edges if e[1] - e[0] > 1), key=lambda e: e[1] - e[0]):
             for lane in self.lanes:
