@@ -52,7 +52,7 @@ def architecture(
     ShapeError
         If the model does not take images of that size; the message names the layer.
     ArgumentError
-        If nothing of the image reaches the model's output.
+        If nothing of the image reaches the model's output, or branches are nested hundreds deep.
 
     Notes
     -----
@@ -70,7 +70,13 @@ def architecture(
     builder = Builder(labels.sides(input_size[1:]))
     image = Box(f"image {labels.sides(input_size)}")
     image.entered = False
-    shapes = [image, *builder.row(fold(decompose(steps, outputs), model), named=True)]
+    try:
+        shapes = [image, *builder.row(fold(decompose(steps, outputs), model), named=True)]
+    except RecursionError:
+        raise ArgumentError(
+            f"architecture: {type(model).__name__} has branches within branches, hundreds deep; draw a part of it, or "
+            f"the model with fewer"
+        ) from None
     facts = summary(model, input_size, show=False, training=training)
     return finish(_page(shapes, title or type(model).__name__, _facts(facts), builder), path)
 

@@ -141,9 +141,9 @@ def _slices(step: Step) -> str:
     if index[1] != slice(None):
         first, last, _ = index[1].indices(shape[1])
         words.append(f"channels {first} to {last - 1}")
-    step = max(i.step or 1 for i in index[2:])
-    if step > 1:
-        words.append(f"every {step}{ORDINAL.get(step, 'th')} pixel")
+    jump = max(i.step or 1 for i in index[2:])
+    if jump > 1:
+        words.append(f"every {jump}{ORDINAL.get(jump, 'th')} pixel")
     elif index[2:] != (slice(None), slice(None)):
         words.append(f"crop {sides(step.output_shape[2:])}")
     return ", ".join(words)

@@ -147,7 +147,7 @@ class Column(Shape):
 class Frame(Shape):
     """Around a module: its path at the top, and how often it is repeated."""
 
-    head, pad = 0.2, 0.1
+    head, pad = 0.22, 0.1
 
     def __init__(self, inside: Shape, title: str, times: int = 1) -> None:
         self.inside, self.title = inside, title
@@ -212,14 +212,14 @@ class Fork(Shape):
     def __init__(self, branches: list[Column], join: Shape | None, outputs: bool = False) -> None:
         self.branches, self.join, self.leaves = branches, join, not outputs
         width = sum(b.left + b.right for b in branches) + self.space * (len(branches) - 1)
-        self.left = max(width / 2, join.left if join else 0)
-        self.right = max(width / 2, join.right if join else 0)
         self.inner = max(b.height for b in branches)
         self.height = self.top + self.inner + self.bottom + (join.height if join else 0)
-        self.places, place = [], -width / 2  # of the branches' axes
+        self.places, place = [], -(width / 2 if len(branches) > 1 else branches[0].left)  # of the branches' axes
         for branch in branches:
             self.places.append(place + branch.left)
             place += branch.left + branch.right + self.space
+        self.left = max(branches[0].left - self.places[0], join.left if join else 0)
+        self.right = max(branches[-1].right + self.places[-1], join.right if join else 0)
 
     def draw(self, pen: Pen, x: float, y: float) -> None:
         start, end = y + self.top / 2, y + self.top + self.inner + self.bottom / 2

@@ -68,8 +68,11 @@ def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
 def free_name(path: str | os.PathLike) -> pathlib.Path:
     """``path``, or ``path-2``, ``path-3`` ... before its suffix, if there are files of that name already."""
     path = pathlib.Path(path)
+    if not path.name:
+        raise FileError(f"{str(path)!r} cannot be a new file; give it a name")
     number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
+    with writing(path):
+        while free.exists():
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
     return free
