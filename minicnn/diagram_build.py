@@ -31,12 +31,8 @@ class Builder:
     def row(self, items: list, step: float = WIDE, named: bool = False) -> list[Shape]:
         shapes = [self.shape(item, step, named) for item in items]
         for item, after, shape in zip(items, items[1:], shapes):
-            if (
-                named
-                and _is_pool(item)
-                and not (isinstance(after, Op) and labels.kind(after.main, after.notes) == "norm")
-            ):
-                shape.below *= 2  # a stage ends here
+            if named and _ends_stage(item, after):
+                shape.below *= 2
         return shapes
 
     def shape(self, item, step: float = WIDE, named: bool = False) -> Shape:
@@ -137,8 +133,11 @@ def _shortcut(runs: list[tuple[list, int]], join: Op | None) -> tuple[list, int]
     return found[0] if times == 1 and long and (not short or single) else None
 
 
-def _is_pool(item) -> bool:
-    return isinstance(item, Op) and item.main is not None and item.main.op in ("max_pool2d", "avg_pool2d")
+def _ends_stage(item, after) -> bool:
+    """A pool does, unless a norm follows."""
+    if not isinstance(item, Op) or item.main is None or item.main.op not in ("max_pool2d", "avg_pool2d"):
+        return False
+    return not isinstance(after, Op) or labels.kind(after.main, after.notes) != "norm"
 
 
 def _in_short(branch: list, times: int = 1) -> str:

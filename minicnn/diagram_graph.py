@@ -57,8 +57,7 @@ class Parallel:
 class Tangle:
     """Operations in the order in which they run; ``edges`` (from, to) by position.
 
-    Position -1 is what comes before, and ``len(ops)`` the join of an outer Parallel, or the model's
-    ``outputs``.
+    Position -1 is what comes before, ``len(ops)`` the join of an outer Parallel, or the model's ``outputs``.
     """
 
     ops: list[Op]
@@ -154,9 +153,9 @@ class _Graph:
     def _tangle(self, nodes: list[int], start: int, cut: int, join: Op | None) -> Tangle:
         position = {node: i for i, node in enumerate([start, *nodes, cut], start=-1)}
         edges = [(position[s], position[n]) for n in (*nodes, cut) for s in self.sources[n] if s in position]
-        return Tangle(
-            [*(Op(self.steps[n]) for n in nodes), *([] if join is None else [join])], edges, cut == len(self.steps)
-        )
+        edges = [edge for edge in edges if edge != (-1, len(nodes))]  # an identity around all has a branch of its own
+        found = [Op(self.steps[n]) for n in nodes] + ([] if join is None else [join])
+        return Tangle(found, edges, cut == len(self.steps))
 
 
 def _sums_opened(branches: list[list], join: Op | None) -> list[list]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minicnn as mc
-from minicnn import cli, diagram, models, nn, plots
+from minicnn import diagram, models, nn, plots
 from minicnn import diagram_labels as labels
 from minicnn import functional as F
 from minicnn.diagram_fold import fold
@@ -311,57 +311,3 @@ def test_mistakes(call, error, says, tmp_path, monkeypatch):
     for words in says:
         assert words in str(caught.value)
     assert not list(tmp_path.iterdir())
-
-
-def test_command_writes_beside_what_is_there(tmp_path, monkeypatch, capsys):
-    """MODEL.svg in this folder; a number is added rather than a file replaced; --out likewise."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.png").write_text("precious")
-    for arguments in ("lenet5", "lenet5 --variant modern", "lenet5 --out mine.png", "resnet20 --option shortcut=B"):
-        cli.main(["draw", *arguments.split()])
-    assert capsys.readouterr().out.split() == [
-        "wrote", "lenet5.svg", "wrote", "lenet5-2.svg", "wrote", "mine-2.png", "wrote", "resnet20.svg",
-    ]  # fmt: skip
-    assert (tmp_path / "mine.png").read_text() == "precious"
-    assert texts("lenet5-2.svg")[0] == "lenet5 modern" and "Squash" not in texts("lenet5-2.svg")
-    assert texts("resnet20.svg")[0] == "resnet20 shortcut=B" and "every 2nd pixel" not in texts("resnet20.svg")
-
-
-def test_command_draws_a_model_of_ones_own(tmp_path, monkeypatch):
-    from minicnn.models import registry
-
-    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
-    monkeypatch.chdir(tmp_path)
-
-    @models.register_model("mine", num_classes=7, input_size=(3, 20, 20))
-    def mine(num_classes):
-        return nn.Sequential(Block(3, 3), Block(3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, num_classes))
-
-    cli.main("draw mine --classes 9 --input 3x10x12".split())
-    assert {"mine", "2 ×", "fc, 9", "image 3x10x12", "global average pool"} <= set(texts("mine.svg"))
-
-
-@pytest.mark.parametrize("arguments, says", [
-    ("", ("MODEL",)),
-    ("rsnet50", ("'rsnet50'", "did you mean resnet50")),
-    ("resnet50 --out a.foo", ("a.foo", "'foo'", ".svg")),
-    ("resnet50 --out file/a.svg", ("file/a.svg", "choose another path")),
-    ("resnet50 --out /", ("'/'", "name")),
-    ("resnet50 --input 3x0x3", ("--input", "'3x0x3'")),
-    ("alexnet --input 3x100x100", ("6x6", "224 to 255 pixels")),
-    ("lenet5 --input 3x32x32", ("c1", "3 channels", "input_size=(3, 32, 32)")),
-    ("resnet50 --variant lecture", ("'lecture'", "torchvision")),
-    ("resnet50 --option shortcut=D", ("shortcut", "'D'")),
-    ("resnet50 --classes 0", ("num_classes", ">= 1")),
-    ("resnet50 --colour red", ("--colour", "--help")),
-])  # fmt: skip
-def test_command_line_mistakes(arguments, says, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(["draw", *arguments.split()])
-    lines = capsys.readouterr().err.splitlines()
-    assert stopped.value.code == 2 and len(lines) == 1 and lines[0].startswith("minicnn: ")
-    for words in says:
-        assert words in lines[0]
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
