@@ -63,3 +63,16 @@ def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
             except FileExistsError:
                 number += 1
                 folder = path.with_name(f"{path.name}-{number}")
+
+
+def free_name(path: str | os.PathLike) -> pathlib.Path:
+    """``path``, or ``path-2``, ``path-3`` ... before its suffix, if there are files of that name already."""
+    path = pathlib.Path(path)
+    if not path.name:
+        raise FileError(f"{str(path)!r} cannot be a new file; give it a name")
+    number, free = 1, path
+    with writing(path):
+        while free.exists():
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
+    return free

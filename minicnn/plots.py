@@ -24,11 +24,18 @@ def new_figure(width: float, height: float):
 def finish(figure, path: str | os.PathLike | None):
     """Write the figure if a path is given, whole or not at all; return it."""
     if path is not None:
+        from matplotlib import rc_context
+
         kind, known = pathlib.Path(path).suffix[1:].lower(), figure.canvas.get_supported_filetypes()
         if kind not in known:
             raise FileError(f"cannot write {path}: no kind of picture ends in {kind!r}; name it .png, .svg or .pdf")
-        with replacing(pathlib.Path(path)) as temporary:
-            figure.savefig(temporary, dpi=120)
+        # the same picture gives the same file: no date in it, names inside .svg that do not change; its text stays text
+        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        with (
+            replacing(pathlib.Path(path)) as temporary,
+            rc_context({"svg.fonttype": "none", "svg.hashsalt": "minicnn"}),
+        ):
+            figure.savefig(temporary, dpi=120, metadata=undated)
     return figure
 
 
@@ -93,3 +100,13 @@ def confusion(matrix, classes, path: str | os.PathLike | None = None):
             colour = "white" if share[i, j] > 50 else "black"
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=8)
     return finish(figure, path)
+
+
+def architecture(
+    model, input_size: tuple[int, int, int] = (3, 224, 224), path: str | os.PathLike | None = None, title: str = "",
+    training: bool = False,
+):  # fmt: skip
+    """A model from top to bottom, repeats folded; see :func:`minicnn.diagram.architecture`."""
+    from . import diagram
+
+    return diagram.architecture(model, input_size, path, title, training)

@@ -10,6 +10,7 @@ import numpy as np
 from . import costs, running
 from .costs import Field, Window
 from .nn import Module, Parameter
+from .tensor import Tensor
 
 
 @dataclass
@@ -94,6 +95,15 @@ class Tracer(running.Watcher):
         )
         if sources:  # arithmetic on weights is no part of the way from the image
             self._made[id(out)] = weakref.ref(out), len(self.steps) - 1
+
+    def made_by(self, output) -> list[int]:
+        """The steps that made what a model gave: a tensor, or several in tuples, lists or dicts; -1 is the image."""
+        if isinstance(output, dict):
+            output = list(output.values())
+        if isinstance(output, (tuple, list)):
+            return [step for part in output for step in self.made_by(part)]
+        made = self._source(output.data) if isinstance(output, Tensor) else None
+        return [] if made is None else [made]
 
     def _source(self, array) -> int | None:
         reference, step = self._made.get(id(array), (None, None))
