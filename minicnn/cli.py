@@ -1,4 +1,4 @@
-"""The command line: ``minicnn demo``, ``train``, ``table``, ``doctor``, ``warmup``.
+"""The command line: ``minicnn demo``, ``train``, ``table``, ``compare``, ``lecture``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -12,6 +12,8 @@ from typing import NoReturn
 import click
 
 from . import __version__
+from .cli_compare import compare
+from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, naming_options, picture_options, recipe_options, run_options
 from .device import check_room
@@ -83,6 +85,8 @@ def train(
 
 
 cli.add_command(table)
+cli.add_command(compare)
+cli.add_command(lecture)
 
 
 def _given(options: dict) -> dict:

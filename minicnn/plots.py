@@ -87,3 +87,22 @@ def confusion(matrix, classes, path: str | os.PathLike | None = None):
             colour = "white" if share[i, j] > 50 else "black"
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=8)
     return finish(figure, path)
+
+
+def complexity(rows, path: str | os.PathLike | None = None):
+    """Accuracy against multiply-adds, the area of a bubble the number of parameters (Canziani et al. 2017, figure 2).
+
+    Parameters
+    ----------
+    rows : iterable of Network
+        Such as ``minicnn.comparison.compare()``. Those for ImageNet are drawn or, if there are none, those for
+        CIFAR-10; rows without a published top-1 error are left out.
+
+    Notes
+    -----
+    The axis of multiply-adds is logarithmic: the networks differ by a factor of a thousand. Filled bubbles are errors
+    of one crop of 224 pixels, the only ones to compare with each other; hollow ones were measured otherwise.
+    """
+    from .complexity import draw_complexity
+
+    return draw_complexity(rows, path)

@@ -58,6 +58,16 @@ def input_size(name: str, model: Module | None = None) -> tuple[int, int, int]:
     return own if own is not None else _entry(name).input_size
 
 
+def num_classes(name: str) -> int:
+    """Of the data set that a model was made for in its paper."""
+    return _entry(name).num_classes
+
+
+def variants(name: str) -> tuple[str, ...]:
+    """The default first."""
+    return _entry(name).variants
+
+
 def _entry(name: str) -> _Entry:
     if name not in _MODELS:
         raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
