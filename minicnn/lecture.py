@@ -184,7 +184,7 @@ CLAIMS: dict[str, list[Claim]] = {
         Claim("CS231n: memory", "96 MB", lambda t: [image_and_outputs(t) / MB],
               "image, convolutions, pools, linear layers: the slide's own entries add up to this"),
     ],
-    "GoogLeNet": [
+    "GoogLeNet (15 layers: of what the lecture calls VGG-16)": [
         Claim("stem, 224 to 28 pixels", "7.5 MB, 124 k", lambda t: googlenet_stem(t)[:2],
               "with pools; parameters with biases", as_usual=False),
         Claim("stem, multiply-adds", "418 M", lambda t: googlenet_stem(t)[2:],
