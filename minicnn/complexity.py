@@ -31,7 +31,7 @@ def draw_complexity(rows: Iterable[Network], path=None):
     """See :func:`minicnn.plots.complexity`."""
     data, rows = _drawn(list(rows))
     scale = max(1.0, math.sqrt(len(rows) / CROWD))
-    figure = new_figure(13 * scale, 8.5 * scale)
+    figure = new_figure(14 * scale, 8.5 * scale)
     axes = figure.subplots()
     _frame(axes, rows, data)
     for row in sorted(rows, key=lambda r: -r.params):  # small ones on top
@@ -41,12 +41,11 @@ def draw_complexity(rows: Iterable[Network], path=None):
             row.macs / 1e9, 100 - row.top1, "o", markersize=2 * radius(row.params), color=colour,
             markerfacecolor="none" if hollow else (*_rgb(colour), 0.45), markeredgewidth=1.2, clip_on=False,
         )  # fmt: skip
-    families = _families(axes, rows, data)
+    _families(axes, rows, data)
+    _sizes(axes)
     figure.draw_without_rendering()  # settles where everything is
     figure.set_layout_engine("none")  # and there it stays
-    corner = axes.transAxes.inverted().transform(families.get_window_extent())[0]
-    sizes = _sizes(axes, corner - (0.006, 0))
-    _label(figure, axes, rows, [families, sizes])
+    _label(figure, axes, rows)
     return finish(figure, path)
 
 
@@ -67,9 +66,9 @@ def _frame(axes, rows: Sequence[Network], data: str) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     macs, accuracy = [r.macs / 1e9 for r in rows], [100 - r.top1 for r in rows]
-    room = max(0.06 * (max(accuracy) - min(accuracy)), 0.5)
+    room = max(0.08 * (max(accuracy) - min(accuracy)), 0.5)
     axes.set(
-        xscale="log", xlim=(min(macs) / 1.6, 2.5 * max(macs)), ylim=(min(accuracy) - room, max(accuracy) + 1.8 * room),
+        xscale="log", xlim=(min(macs) / 1.6, 2.2 * max(macs)), ylim=(min(accuracy) - room, max(accuracy) + 1.4 * room),
         xlabel="multiply-adds for one image, in 10$^9$ (logarithmic)", ylabel=f"{data} top-1 accuracy (%), published",
     )  # fmt: skip
     axes.set_title("What accuracy costs: up and to the left is better", loc="left")
@@ -80,8 +79,8 @@ def _frame(axes, rows: Sequence[Network], data: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _families(axes, rows: Sequence[Network], data: str):
-    """The legend at the lower right: what colours mean, and hollow bubbles."""
+def _families(axes, rows: Sequence[Network], data: str) -> None:
+    """The legend at the upper right, outside: what colours mean, and hollow bubbles."""
     from matplotlib.lines import Line2D
 
     def bubble(colour: str, face, label: str) -> Line2D:
@@ -96,11 +95,11 @@ def _families(axes, rows: Sequence[Network], data: str):
             ", ".join(dict.fromkeys(r.protocol.replace(" ", "\N{NO-BREAK SPACE}") for r in hollow)), 22
         )
         handles.append(bubble("black", "none", f"not one crop of 224:\n{crops}"))
-    return axes.legend(handles=handles, loc="lower right", fontsize=9, framealpha=1)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, fontsize=9)
 
 
-def _sizes(axes, corner):
-    """Another legend, left of ``corner``: bubbles of known size inside each other, the smallest in front."""
+def _sizes(axes) -> None:
+    """The legend at the lower right: bubbles of known size inside each other, the smallest in front."""
     from matplotlib import offsetbox
     from matplotlib.lines import Line2D
     from matplotlib.patches import Circle as Disc
@@ -116,13 +115,13 @@ def _sizes(axes, corner):
     title = offsetbox.TextArea("parameters", textprops={"fontsize": 9})
     packed = offsetbox.VPacker(children=[title, area], pad=0, sep=6, align="center")
     legend = offsetbox.AnchoredOffsetbox(
-        "lower right", child=packed, bbox_to_anchor=corner, bbox_transform=axes.transAxes, borderpad=0, pad=0.5
+        "lower left", child=packed, bbox_to_anchor=(1.01, 0.0), bbox_transform=axes.transAxes, borderpad=0, pad=0.5
     )
     legend.patch.set(edgecolor="0.8", boxstyle="round,pad=0,rounding_size=0.2")
-    return axes.add_artist(legend)
+    axes.add_artist(legend)
 
 
-def _label(figure, axes, rows: Sequence[Network], legends: list) -> None:
+def _label(figure, axes, rows: Sequence[Network]) -> None:
     """Write every bubble's name where nothing else is."""
     points = 72 / figure.dpi
     renderer = figure.canvas.get_renderer()
@@ -137,8 +136,7 @@ def _label(figure, axes, rows: Sequence[Network], legends: list) -> None:
     for text in texts:
         text.remove()
     sizes = [(e.width * points + 2, e.height * points) for e in extents]
-    area, taken = box(axes.get_window_extent()), [box(legend.get_window_extent()) for legend in legends]
-    places = place_labels(bubbles, sizes, area, taken)
+    places = place_labels(bubbles, sizes, box(axes.get_window_extent()))
     for name, bubble, place in zip(_names(rows), bubbles, places):
         if place is not None:
             _write(axes, name, bubble, place.box, place.line)

@@ -101,7 +101,8 @@ def complexity(rows, path: str | os.PathLike | None = None):
     Notes
     -----
     The axis of multiply-adds is logarithmic: the networks differ by a factor of a thousand. Filled bubbles are errors
-    of one crop of 224 pixels, the only ones to compare with each other; hollow ones were measured otherwise.
+    of one crop of 224 pixels, the only ones to compare with each other; hollow ones were measured otherwise. Networks
+    of less than 0.6 million parameters have bubbles as if they had as many, or they could not be seen.
     """
     from .complexity import draw_complexity
 

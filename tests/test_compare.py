@@ -170,8 +170,8 @@ def drawn_boxes(figure):
     (axes,) = figure.axes
     renderer = figure.canvas.get_renderer()
     names = {t.get_text(): t.get_window_extent(renderer) for t in axes.texts}
-    others = [a for a in (*axes.artists, axes.get_legend()) if a is not None]
-    return names, [a.get_window_extent(renderer) for a in others], axes.get_window_extent(renderer)
+    legends = (axes.get_legend(), *axes.artists)
+    return names, [legend.get_window_extent(renderer) for legend in legends], axes.get_window_extent(renderer)
 
 
 @pytest.mark.parametrize("chosen", [(), ("resnet50", "vgg16", "lenet5"), ("preact_resnet110", "resnet110", "resnet20")])
@@ -181,10 +181,10 @@ def test_names_in_the_picture_do_not_collide(chosen, short):
     names, legends, axes = drawn_boxes(figure)
     data = "ImageNet" if any(r.data == "ImageNet" for r in rows) else "CIFAR-10"
     assert len(names) == sum(r.data == data and r.top1 is not None for r in rows), "all bubbles have their own name"
-    assert len(legends) == 2
+    assert len(legends) == 2 and all(axes.x1 <= a.x0 and a.x1 <= figure.bbox.x1 for a in legends), "outside, not cut"
     boxes = [*names.values(), *legends]
     for i, a in enumerate(boxes):
-        assert axes.x0 <= a.x0 and a.x1 <= axes.x1 and axes.y0 <= a.y0 and a.y1 <= axes.y1
+        assert a in legends or axes.x0 <= a.x0 and a.x1 <= axes.x1 and axes.y0 <= a.y0 and a.y1 <= axes.y1
         for b in boxes[:i]:
             width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
             assert width < 0.5 or height < 0.5, "names overlap"
