@@ -1,4 +1,4 @@
-"""The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``doctor``, ``warmup``.
+"""The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -12,7 +12,9 @@ from typing import NoReturn
 import click
 
 from . import __version__
+from .cli_compare import compare
 from .cli_draw import draw
+from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
 from .device import check_room
@@ -90,8 +92,8 @@ def train(
     )  # fmt: skip
 
 
-cli.add_command(table)
-cli.add_command(draw)
+for _command in (table, draw, compare, lecture):
+    cli.add_command(_command)
 
 
 def _given(options: dict) -> dict:

@@ -110,3 +110,23 @@ def architecture(
     from . import diagram
 
     return diagram.architecture(model, input_size, path, title, training)
+
+
+def complexity(rows, path: str | os.PathLike | None = None):
+    """Accuracy against multiply-adds, the area of a bubble the number of parameters (Canziani et al. 2017, figure 2).
+
+    Parameters
+    ----------
+    rows : iterable of Network
+        Such as ``minicnn.comparison.compare()``. Those for ImageNet are drawn or, if there are none, those for
+        CIFAR-10; rows without a published top-1 error are left out.
+
+    Notes
+    -----
+    The axis of multiply-adds is logarithmic: the networks differ by a factor of a thousand. Filled bubbles are errors
+    of one crop of 224 pixels, the only ones to compare with each other; hollow ones were measured otherwise. Networks
+    of less than 0.6 million parameters have bubbles as if they had as many, or they could not be seen.
+    """
+    from .complexity import draw_complexity
+
+    return draw_complexity(rows, path)

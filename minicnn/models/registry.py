@@ -59,6 +59,16 @@ def input_size(name: str, model: Module | None = None) -> tuple[int, int, int]:
     return own if own is not None else _entry(name).input_size
 
 
+def num_classes(name: str) -> int:
+    """Of the data set that a model was made for in its paper."""
+    return _entry(name).num_classes
+
+
+def variants(name: str) -> tuple[str, ...]:
+    """The default first."""
+    return _entry(name).variants
+
+
 def _entry(name: str) -> _Entry:
     if is_file(name) and name not in _MODELS:
         register_model(name, num_classes=10)(builder_from(name))
