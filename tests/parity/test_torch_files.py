@@ -74,7 +74,7 @@ def test_a_training_programs_checkpoint(tmp_path, zipped):
                "state_dict": OrderedDict(state), "optimizer": optimizer.state_dict()}  # fmt: skip
     path = saved(tmp_path / "w.pth", content, zipped)
     assert_equal(mc.load(path), state)
-    with pytest.raises(mc.FileError, match="'optimizer' is no dict of arrays; those are: state_dict"):
+    with pytest.raises(mc.FileError, match="'optimizer' is no dict of arrays; those are: 'state_dict'"):
         mc.load(path, "optimizer")
 
 
