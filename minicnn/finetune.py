@@ -80,7 +80,7 @@ def describe(run, loader) -> dict:
     return {
         "model": run.model, "variant": run.variant, "options": dict(run.model_options),
         "classes": list(loader.dataset.classes), "input_size": list(images.shape[1:]),
-        "mean": normalize.mean.ravel().tolist(), "std": normalize.std.ravel().tolist(),
+        "run": run.to_dict(), "mean": normalize.mean.ravel().tolist(), "std": normalize.std.ravel().tolist(),
     }  # fmt: skip
 
 
