@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from command_line import command
 from PIL import Image
 
 import minicnn as mc
-from minicnn import cli, data, finetune, models, nn, optim, runs, weights
+from minicnn import data, finetune, models, nn, optim, runs, weights
 from minicnn.data import transforms
 from minicnn.recipe import Recipe
 from minicnn.runs import Run
@@ -42,14 +43,6 @@ def pictures(folder, mode="L"):
                 folder / label / f"{i}.png"
             )
     return f"folder:{folder}"
-
-
-def command(*arguments) -> int:
-    try:
-        cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def test_frozen_layers_neither_learn_nor_count(tiny):

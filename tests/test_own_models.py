@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from command_line import command
 
 import minicnn as mc
-from minicnn import cli, models
+from minicnn import models
 
 NET = """
 from minicnn import nn
@@ -32,14 +33,6 @@ def forgotten():
     yield
     for name in set(models.list_models()) - known:
         del models.registry._MODELS[name]
-
-
-def command(*arguments) -> int:
-    try:
-        cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def test_table_and_training_of_ones_own_model(tmp_path, capsys):

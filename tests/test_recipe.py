@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from command_line import command
 from PIL import Image
 
 import minicnn as mc
-from minicnn import cli, data, models, nn, optim, runs
+from minicnn import data, models, nn, optim, runs
 from minicnn import functional as F
 from minicnn.data import transforms
 from minicnn.data.augmentation import AUGMENTATIONS
@@ -280,14 +281,6 @@ def tiny():
 
     yield "tiny-recipe-test"
     del models.registry._MODELS["tiny-recipe-test"]
-
-
-def command(*arguments) -> int:
-    try:
-        cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def test_options_reach_the_training(tmp_path, tiny, capsys):
