@@ -25,8 +25,8 @@ def test_classify_knows_espresso_and_a_cat(capsys):
 
 
 def test_faces_are_learnt_by_a_new_head(tmp_path, capsys):
-    """MobileNetV2's trained features, frozen, and a new linear layer: at least 90 % of held-out pictures (measured: 96.2
-    %); all in about a minute on two cores."""
+    """MobileNetV2's trained features, frozen, and a new linear layer: at least 90 % of held-out pictures (measured:
+    96.2 %); all in about a minute on two cores."""
     faces = f"folder:{data_packages.orl_faces()}"
     options = "--freeze features --pattern *.pgm --size 112 --epochs 30 --batch-size 32 --optimizer adam --lr 0.003"
     source = ("--model", "mobilenet_v2", "--weights", data_packages.file(BACKBONE), "--data", faces)
