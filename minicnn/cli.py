@@ -1,4 +1,5 @@
-"""The command line: ``minicnn demo``, ``train``, ``table``, ``explain``, ``doctor``, ``warmup``.
+"""The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
+``classify``, ``evaluate``, ``explain``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -12,9 +13,13 @@ from typing import NoReturn
 import click
 
 from . import __version__
+from .cli_compare import compare
+from .cli_draw import draw
 from .cli_explain import explain
+from .cli_lecture import lecture
 from .cli_models import table
-from .cli_options import machine_options, naming_options, picture_options, recipe_options, run_options
+from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
+from .cli_recognise import classify, evaluate
 from .device import check_room
 from .errors import MinicnnError
 
@@ -52,29 +57,36 @@ def demo(out: str, device: str, threads: int | None, **given) -> None:
 @run_options
 @picture_options
 @machine_options
+@model_options
 @recipe_options()
 def train(
     out: str | None, device: str, threads: int | None, checkpoint_every: int | None, detect_anomaly: bool,
-    profile: bool, resume: bool, **given,
+    profile: bool, resume: bool, recipe_name: str | None, settings: tuple, **given,
 ) -> None:  # fmt: skip
     """Train a model; leaves metrics.csv, curves.png, last.safetensors and best.safetensors in the run folder.
 
     With --resume the other options may be left out: the run folder remembers them.
     """
+    from . import models
     from .runs import Run, check_same, read_note, train
 
-    options = {"data": "digits", **_given(given)}
+    given = {**_given(given), **({"model_options": dict(settings)} if settings else {})}
+    options = {"data": "digits", **given}
     if out is None and "model" in options:
-        data = re.sub(r"[^\w.-]+", "-", options["data"]).strip("-")  # folder:my/pictures
-        out = f"runs/{options['model']}-{data}"
+        names = (options["model"], options["data"])  # folder:my/pictures, mynet.py:Net
+        out = "runs/" + "-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
     if resume:
         if out is None:
             raise click.UsageError("--resume needs --out, the run folder to go on in", click.get_current_context())
         note = read_note(out)
-        check_same(_given(given), note, out)
+        check_same(given, note, out)
         options = note
     elif "model" not in options:
         raise click.UsageError("--model is missing, such as --model resnet20", click.get_current_context())
+    elif recipe_name is not None:
+        papers = models.recipe(options["model"])
+        with naming_options():
+            options = {**papers.in_epochs(options.get("epochs", papers.epochs)).to_dict(), **options}
     with naming_options():
         run = Run.from_dict(options)
     train(
@@ -83,12 +95,12 @@ def train(
     )  # fmt: skip
 
 
-cli.add_command(table)
-cli.add_command(explain)
+for _command in (table, draw, compare, lecture, classify, evaluate, explain):
+    cli.add_command(_command)
 
 
 def _given(options: dict) -> dict:
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in options.items() if value not in (None, ())}
 
 
 @cli.command()

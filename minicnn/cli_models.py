@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-
 import click
 
+from .cli_options import Setting
 from .errors import ArgumentError
 from .kernels import shapes
 
@@ -25,21 +24,6 @@ class Size(click.ParamType):
         if len(sides) != 3 or min(sides) < 1:
             self.fail(f"{value!r} is no size such as 3x227x227", param, ctx)
         return sides
-
-
-class Setting(click.ParamType):
-    """An option of a model's builder, such as groups=8 or shortcut=B."""
-
-    name = "NAME=VALUE"
-
-    def convert(self, value, param, ctx) -> tuple[str, object]:
-        name, equals, text = value.partition("=")
-        if not equals or not name.isidentifier():
-            self.fail(f"{value!r} is no option such as groups=8", param, ctx)
-        try:
-            return name, ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            return name, text
 
 
 def model_options(command):

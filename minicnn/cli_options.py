@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import re
@@ -24,6 +25,21 @@ class Numbers(click.ParamType):
             return tuple(float(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is no list of numbers such as 80,120", param, ctx)
+
+
+class Setting(click.ParamType):
+    """An option of a model's builder, such as groups=8 or shortcut=B."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value, param, ctx) -> tuple[str, object]:
+        name, equals, text = value.partition("=")
+        if not equals or not name.isidentifier():
+            self.fail(f"{value!r} is no option such as groups=8", param, ctx)
+        try:
+            return name, ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return name, text
 
 
 def recipe_options(*only: str, **defaults) -> Callable:
@@ -73,6 +89,15 @@ picture_options = together(
     click.option("--size", type=int, help="Of pictures in a folder: shorter side resized to this, centre cut out."),
     click.option("--pattern", help="Which files of a folder are pictures, such as '*.pgm'."),
     click.option("--skip-unreadable", "on_error", flag_value="skip", help="Leave damaged pictures out, and list them."),
+)
+model_options = together(
+    click.option("--variant", help="Of the model, such as torchvision; a wrong one lists them."),
+    click.option("--option", "settings", type=Setting(), multiple=True, help="Of the model, such as shortcut=B."),
+    click.option("--weights", help="Begin with a file of weights, or with 'torchvision' for its published ones."),
+    click.option("--freeze", multiple=True, help="A layer that does not learn, such as features."),
+    click.option(
+        "--recipe", "recipe_name", type=click.Choice(["paper"]), help="The paper's; other options override it."
+    ),
 )
 run_options = together(
     click.option("--checkpoint-every", type=int, help="Batches between checkpoints; one follows each epoch anyway."),

@@ -10,7 +10,7 @@ from .data import Loader
 from .errors import DataError
 from .metrics import Evaluation
 from .nn import Module
-from .nn.module import evaluating
+from .nn.modes import evaluating
 from .tensor import as_array, as_tensor
 
 

@@ -65,11 +65,14 @@ def fresh_folder(path: str | os.PathLike) -> pathlib.Path:
                 folder = path.with_name(f"{path.name}-{number}")
 
 
-def fresh_file(path: str | os.PathLike) -> pathlib.Path:
-    """``path``, or with a number before its ending, ``page-2.png``, if there is such a file already."""
+def free_name(path: str | os.PathLike) -> pathlib.Path:
+    """``path``, or ``path-2``, ``path-3`` ... before its suffix, if there are files of that name already."""
     path = pathlib.Path(path)
-    number, file = 1, path
-    while file.exists():
-        number += 1
-        file = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return file
+    if not path.name:
+        raise FileError(f"{str(path)!r} cannot be a new file; give it a name")
+    number, free = 1, path
+    with writing(path):
+        while free.exists():
+            number += 1
+            free = path.with_stem(f"{path.stem}-{number}")
+    return free

@@ -25,11 +25,18 @@ def new_figure(width: float, height: float):
 def finish(figure, path: str | os.PathLike | None):
     """Write the figure if a path is given, whole or not at all; return it."""
     if path is not None:
+        from matplotlib import rc_context
+
         kind, known = pathlib.Path(path).suffix[1:].lower(), figure.canvas.get_supported_filetypes()
         if kind not in known:
             raise FileError(f"cannot write {path}: no kind of picture ends in {kind!r}; name it .png, .svg or .pdf")
-        with replacing(pathlib.Path(path)) as temporary:
-            figure.savefig(temporary, dpi=120)
+        # the same picture gives the same file: no date in it, names inside .svg that do not change; its text stays text
+        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        with (
+            replacing(pathlib.Path(path)) as temporary,
+            rc_context({"svg.fonttype": "none", "svg.hashsalt": "minicnn"}),
+        ):
+            figure.savefig(temporary, dpi=120, metadata=undated)
     return figure
 
 
@@ -42,6 +49,8 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         What ``Trainer.fit`` returns and ``metrics.csv`` holds: epoch, train_loss, train_accuracy, val_loss,
         val_accuracy.
     """
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     figure = new_figure(9, 3.5)
     epochs = [int(r["epoch"]) for r in rows]
     for axes, what, unit in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("", " (%)")):
@@ -55,6 +64,10 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         axes.set(xlabel="epoch", ylabel=what + unit)
         if what == "loss":
             axes.set_yscale("log")  # the first epochs' losses would hide all later ones
+            axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
+            axes.yaxis.set_minor_formatter("{x:g}")  # 0.2, not 2 x 10^-1
+            axes.yaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend()
@@ -88,6 +101,36 @@ def confusion(matrix, classes, path: str | os.PathLike | None = None):
             colour = "white" if share[i, j] > 50 else "black"
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=8)
     return finish(figure, path)
+
+
+def architecture(
+    model, input_size: tuple[int, int, int] = (3, 224, 224), path: str | os.PathLike | None = None, title: str = "",
+    training: bool = False,
+):  # fmt: skip
+    """A model from top to bottom, repeats folded; see :func:`minicnn.diagram.architecture`."""
+    from . import diagram
+
+    return diagram.architecture(model, input_size, path, title, training)
+
+
+def complexity(rows, path: str | os.PathLike | None = None):
+    """Accuracy against multiply-adds, the area of a bubble the number of parameters (Canziani et al. 2017, figure 2).
+
+    Parameters
+    ----------
+    rows : iterable of Network
+        Such as ``minicnn.comparison.compare()``. Those for ImageNet are drawn or, if there are none, those for
+        CIFAR-10; rows without a published top-1 error are left out.
+
+    Notes
+    -----
+    The axis of multiply-adds is logarithmic: the networks differ by a factor of a thousand. Filled bubbles are errors
+    of one crop of 224 pixels, the only ones to compare with each other; hollow ones were measured otherwise. Networks
+    of less than 0.6 million parameters have bubbles as if they had as many, or they could not be seen.
+    """
+    from .complexity import draw_complexity
+
+    return draw_complexity(rows, path)
 
 
 #: drawn in minicnn/inside, which is loaded when one of them is asked for

@@ -19,7 +19,7 @@ OPTIMIZERS = {
     "sgd": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}),
     "adam": (optim.Adam, {"lr": 1e-3, "weight_decay": 0.0}),
     "adamw": (optim.AdamW, {"lr": 1e-3, "weight_decay": 1e-2}),
-    "rmsprop": (optim.RMSprop, {"lr": 1e-2, "momentum": 0.0, "weight_decay": 0.0}),
+    "rmsprop": (optim.RMSprop, {"lr": 1e-2, "momentum": 0.0, "weight_decay": 0.0, "alpha": 0.99, "eps": 1e-8}),
 }
 SCHEDULES = ("constant", "cosine", "exponential", "multistep", "plateau", "poly", "step")
 DECAYING = ("all", "weights", "no-depthwise")
@@ -27,6 +27,9 @@ DECAYING = ("all", "weights", "no-depthwise")
 NEEDS = {
     "momentum": ("optimizer", ("sgd", "rmsprop")),
     "nesterov": ("optimizer", ("sgd",)),
+    "alpha": ("optimizer", ("rmsprop",)),
+    "eps": ("optimizer", ("rmsprop",)),
+    "eps_inside": ("optimizer", ("rmsprop",)),
     "milestones": ("schedule", ("multistep",)),
     "step_size": ("schedule", ("step",)),
     "gamma": ("schedule", ("exponential", "multistep", "plateau", "step")),
@@ -60,6 +63,9 @@ class Recipe:
     lr: float | None = _option(None, "Peak learning rate; default: 0.1 for sgd, 0.001 for adam, adamw, 0.01 rmsprop.")
     momentum: float | None = _option(None, "Of sgd (default 0.9) and rmsprop (0).")
     nesterov: bool = _option(False, "Nesterov's momentum, for sgd.")
+    alpha: float | None = _option(None, "Of rmsprop: decay of the mean square; default 0.99.")
+    eps: float | None = _option(None, "Of rmsprop: added to the root of the mean square; default 1e-8.")
+    eps_inside: bool = _option(False, "Of rmsprop: added inside the root, as TensorFlow does.")
     weight_decay: float | None = _option(None, "Default: 0.0001 for sgd, 0.01 for adamw, else 0.")
     decay: str = _option("all", "What decays: all; weights, not biases and norms; nor depthwise filters.", DECAYING)
     schedule: str = _option("cosine", "How the learning rate falls.", SCHEDULES)
@@ -74,7 +80,9 @@ class Recipe:
     ema: float | None = _option(None, "Validate and keep running means of the weights; 0.999 is usual.")
     clip_norm: float | None = _option(None, "Clip the gradients to this length before each update.")
     accumulate: int = _option(1, "Batches whose mean gradient makes one update.")
-    augment: str | None = _option(None, "Of training images; default: shift-flip, digits shift.", tuple(AUGMENTATIONS))
+    augment: str | None = _option(
+        None, "Of training images; default: shift-flip, for digits shift.", tuple(AUGMENTATIONS)
+    )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
@@ -101,8 +109,7 @@ class Recipe:
         """The optimiser for a model's parameters."""
         make, usual = OPTIMIZERS[self.optimizer]
         options = {k: v if getattr(self, k) is None else getattr(self, k) for k, v in usual.items()}
-        if self.nesterov:
-            options["nesterov"] = True
+        options |= {flag: True for flag in ("nesterov", "eps_inside") if getattr(self, flag)}
         if self.decay == "all":
             return make(model.parameters(), **options)
         return make(optim.weight_decay_groups(model, options.pop("weight_decay"), self.decay == "weights"), **options)
@@ -133,6 +140,22 @@ class Recipe:
             per_update = 1.0 if self.schedule == "constant" else gamma ** (1 / updates)
             schedule = lr_scheduler.ExponentialLR(optimizer, per_update)
         return lr_scheduler.Warmup(schedule, first) if first else schedule
+
+    def in_epochs(self, epochs: int) -> Recipe:
+        """The same recipe in more or fewer epochs: all that its schedule does happens at the same part of the way.
+
+        >>> Recipe(epochs=90, schedule="multistep", milestones=(30, 60)).in_epochs(9).milestones
+        (3.0, 6.0)
+        """
+        factor, changes = checks.whole("Recipe", "epochs", epochs) / self.epochs, {}
+        for name in ("warmup", "step_size"):
+            changes[name] = None if getattr(self, name) is None else getattr(self, name) * factor
+        changes["milestones"] = None if self.milestones is None else tuple(m * factor for m in self.milestones)
+        if self.schedule == "exponential":
+            changes["gamma"] = (0.98 if self.gamma is None else self.gamma) ** (1 / factor)
+        if self.schedule == "plateau":
+            changes["patience"] = max(1, round((5 if self.patience is None else self.patience) * factor))
+        return dataclasses.replace(self, epochs=epochs, **changes)
 
     def to_dict(self) -> dict:
         """All options, of JSON's types."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import click
 import numpy as np
 
-from . import anomaly, data, models, nn, plots, profiling, random
+from . import anomaly, data, finetune, nn, plots, profiling, random
 from ._version import __version__
 from .data import transforms
 from .data.augmentation import AUGMENTATIONS, usual_augmentation
@@ -39,6 +39,8 @@ class Run:
         Names, as for ``get_model`` and ``get_dataset``.
     recipe : Recipe
     seed : int
+    variant, weights, freeze, model_options
+        Of the model, see :func:`minicnn.finetune.build`.
     data_options : dict
         What the data set takes, such as ``{"size": 64}``.
     """
@@ -47,6 +49,10 @@ class Run:
     data: str
     recipe: Recipe
     seed: int = 0
+    variant: str | None = None
+    weights: str | None = None
+    freeze: tuple[str, ...] = ()
+    model_options: dict = field(default_factory=dict)
     data_options: dict = field(default_factory=dict)
 
     @classmethod
@@ -57,28 +63,36 @@ class Run:
         3
         """
         left = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-        own = {k: left.pop(k) for k in ("model", "data", "seed") if k in left}
+        own = {f.name: left.pop(f.name) for f in dataclasses.fields(cls)[:-1] if f.name in left}
         recipe = Recipe(**{f.name: left.pop(f.name) for f in dataclasses.fields(Recipe) if f.name in left})
         return cls(**own, recipe=recipe, data_options=left)
 
     def to_dict(self) -> dict:
         """All options in one row, of JSON's types."""
-        return {"model": self.model, "data": self.data, "seed": self.seed, **self.data_options, **self.recipe.to_dict()}
+        own = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in ("recipe", "data_options")
+        }
+        return {**own, "freeze": list(self.freeze), **self.data_options, **self.recipe.to_dict()}
 
 
-def loaders(run: Run, smallest: int = 1) -> dict[str, data.Loader]:
-    """Loaders of the three splits, normalised by the training images' statistics; training images are augmented.
+def loaders(run: Run, model: Module) -> dict[str, data.Loader]:
+    """Loaders of the three splits, normalised as the model's weights want it; training images are augmented.
 
-    Images smaller than ``smallest`` pixels are enlarged by a whole factor. Padding comes after normalising, so that it
-    is the mean grey (He et al. 2016, section 4.2, pad after subtracting the mean).
+    Images smaller than the model takes are enlarged by a whole factor. Padding comes after normalising, so that it is
+    the mean grey (He et al. 2016, section 4.2, pad after subtracting the mean). Weights that were trained on colours
+    are given grey images as three equal channels.
     """
     splits = {split: data.get_dataset(run.data, split, **run.data_options) for split in ("train", "val", "test")}
-    h, w = splits["train"].image_shape[1:]
-    factor = max(1, -(-smallest // min(h, w)))
-    normalize = [transforms.Normalize(*splits["train"].statistics()), transforms.Enlarge(factor)]
-    before, _ = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)](h, w)
-    _, after = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)](h * factor, w * factor)
-    plain, augmented = transforms.Compose(normalize), transforms.Compose([*before, *normalize, *after])
+    augment = AUGMENTATIONS[run.recipe.augment or usual_augmentation(run.data)]
+    channels, h, w = splits["train"].image_shape
+    small = augment(channels, h, w)
+    factor = max(1, -(-getattr(model, "smallest_image", 1) // min(small.size)))
+    large = augment(channels, h * factor, w * factor)
+    statistics = finetune.normalisation(model, splits["train"].statistics())
+    grey = channels == 1 and len(statistics[0]) == 3
+    normalize = [*([transforms.ToRGB()] if grey else []), transforms.Normalize(*statistics), transforms.Enlarge(factor)]
+    augmented = transforms.Compose([*small.before, *normalize, *large.after])
+    plain = transforms.Compose([*small.testing, *normalize])
     return {
         split: data.Loader(
             dataset,
@@ -109,12 +123,15 @@ def train(
         set_num_threads(threads)
     random.manual_seed(run.seed)
     known = data.get_dataset(run.data, "val", **run.data_options)  # has classes and shape of the larger training split
-    model = models.get_model(run.model, num_classes=len(known.classes), in_channels=known.image_shape[0])
-    by_split = loaders(run, getattr(model, "smallest_image", 1))
+    model = finetune.build(
+        run.model, len(known.classes), known.image_shape[0], run.variant, run.weights, run.freeze, run.model_options
+    )
+    by_split = loaders(run, model)
     recipe, dataset = run.recipe, by_split["train"].dataset
     optimizer = recipe.build_optimizer(model)
     schedule = recipe.build_schedule(optimizer, updates=-(-len(by_split["train"]) // recipe.accumulate))
     metadata = {"model": run.model, "data": run.data, "num_classes": str(len(dataset.classes)), "seed": str(run.seed)}
+    metadata["run"] = json.dumps(finetune.describe(run, by_split["test"]))
     trainer = Trainer(
         model,
         optimizer,

@@ -21,7 +21,7 @@ from .costs import pool_operations
 from .errors import ArgumentError, MinicnnError, ShapeError
 from .kernels import shapes
 from .nn import BatchNorm2d, Module
-from .nn.module import evaluating
+from .nn.modes import evaluating
 from .ops import checks
 from .tensor import Tensor
 from .trace import Step, Tracer
@@ -164,29 +164,36 @@ def summary(
     ShapeError
         If the model does not take images of that size; the message names the layer.
     """
+    steps, _ = watch("summary", model, input_size, training)
+    rows, found = _rows(steps)
+    unused = sum(p.size for p in model.parameters() if id(p) not in found)
+    result = Summary(title or f"{type(model).__name__}, {'x'.join(map(str, input_size))}", tuple(rows), unused, pools)
+    if show:
+        print(result)
+    return result
+
+
+def watch(
+    caller: str, model: Module, input_size: tuple[int, int, int], training: bool = False
+) -> tuple[list[Step], list[int]]:  # fmt: skip
+    """Run a model for its shapes alone: its steps, and which of them made what it gives. ``caller`` is for messages."""
     if not isinstance(model, Module):
         hint = f"; make one, {model.__name__}(...)" if isinstance(model, type) else ""
-        raise ArgumentError(f"summary takes a model, got {model!r}{hint}")
+        raise ArgumentError(f"{caller} takes a model, got {model!r}{hint}")
     if not isinstance(input_size, (tuple, list)) or len(input_size) != 3:
-        raise ShapeError(f"summary: input_size must be (channels, height, width), got {input_size!r}")
+        raise ShapeError(f"{caller}: input_size must be (channels, height, width), got {input_size!r}")
     for side, size in zip(("channels", "height", "width"), input_size):
-        checks.whole("summary", f"input_size's {side}", size)
+        checks.whole(caller, f"input_size's {side}", size)
     tracer = Tracer(model)
     try:
         with shapes.shapes_only(), no_grad(), ready(model, training), running.watched_by(tracer):
             dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
             images = shapes.blank((1, *input_size), dtype)
             tracer.begin(images)
-            model(Tensor(images))
+            return tracer.steps, tracer.made_by(model(Tensor(images)))
     except MinicnnError as error:
-        error.args = (f"{error.args[0]} (summary with input_size={tuple(input_size)})",)
+        error.args = (f"{error.args[0]} ({caller} with input_size={tuple(input_size)})",)
         raise
-    rows, found = _rows(tracer.steps)
-    unused = sum(p.size for p in model.parameters() if id(p) not in found)
-    result = Summary(title or f"{type(model).__name__}, {'x'.join(map(str, input_size))}", tuple(rows), unused, pools)
-    if show:
-        print(result)
-    return result
 
 
 @contextlib.contextmanager

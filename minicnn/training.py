@@ -25,6 +25,7 @@ from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
 from .metrics import Average, Evaluation
 from .nn import Module
+from .nn.modes import train_mode
 from .ops import checks
 from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
@@ -44,7 +45,7 @@ class Trainer:
     Parameters
     ----------
     model : Module
-        (N, C, H, W) -> logits (N, classes).
+        (N, C, H, W) -> logits (N, classes); in training also an object with ``logits`` and ``loss(criterion, labels)``.
     optimizer : Optimizer
     train : Loader
     val : Loader, optional
@@ -178,7 +179,7 @@ class Trainer:
     def _fit_epoch(self, epoch: int, last: int, stop: checkpoint.StopAsked) -> None:
         start, average = time.perf_counter(), self._average
         seen_before = average.images
-        self.model.train()
+        train_mode(self.model)
         with (
             progress.bar(length_hint(self.train), f"epoch {epoch}/{last}", self.progress) as bar,
             announced_by(lambda line: bar.write(line, sys.stderr)),
@@ -230,13 +231,17 @@ class Trainer:
         if self._waiting == 0:
             self.optimizer.zero_grad()
         mixed = self._mix(images, labels) if self.mixup is not None else None
-        logits = self.model(as_tensor(images if mixed is None else mixed.images))
-        loss = self.loss(logits, labels) if mixed is None else mixed.loss(self.loss, logits)
+        outputs = self.model(as_tensor(images if mixed is None else mixed.images))
+        loss = self._loss(outputs, labels) if mixed is None else mixed.loss(self._loss, outputs)
         (loss if self.accumulate == 1 else loss / self.accumulate).backward()
         self._waiting += 1
         if self._waiting == self.accumulate:
             self._update()
-        return logits.data, loss.item()
+        return getattr(outputs, "logits", outputs).data, loss.item()
+
+    def _loss(self, outputs, labels):
+        """A model that gives more than logits in training, as GoogLeNet does, weighs their losses itself."""
+        return outputs.loss(self.loss, labels) if hasattr(outputs, "loss") else self.loss(outputs, labels)
 
     def _mix(self, images, labels) -> Mixed:
         """As all that is random in the data, a function of the seed and the place in the training."""

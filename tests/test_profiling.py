@@ -133,7 +133,7 @@ def test_layers_of_resnet20_once_and_in_order(timer):
     named = [(name or "CifarResNet", m) for name, m in model.named_modules()]
     expected = [name for name, m in named if not isinstance(m, nn.Sequential)]
     assert [row.name for row in p.rows] == [*expected, OUTSIDE, OPTIMISER, WAITING, REST]
-    assert rows_by_name(p)["layer1.0"].kind == "Block: ReLU, Add"
+    assert rows_by_name(p)["layer1.0"].kind == "BasicBlock: ReLU, Add"
 
 
 # Memory --------------------------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from command_line import command
 from PIL import Image
 
 import minicnn as mc
-from minicnn import cli, data, models, nn, optim, runs
+from minicnn import data, models, nn, optim, runs
 from minicnn import functional as F
 from minicnn.data import transforms
 from minicnn.data.augmentation import AUGMENTATIONS
@@ -88,6 +89,56 @@ def test_plateau_without_validation_is_an_error():
     sgd = optim.SGD(model.parameters(), 0.1)
     with pytest.raises(mc.ArgumentError, match="ReduceLROnPlateau looks at validation results; pass val="):
         Trainer(model, sgd, data.Loader(data.digits("val")), schedule=optim.lr_scheduler.ReduceLROnPlateau(sgd))
+
+
+def test_every_model_with_a_paper_has_its_recipe():
+    """All but LeNet-5; each builds its optimiser and schedule; of CIFAR's the rate falls at 32,000 and 48,000 of 64,000
+    iterations."""
+    without = []
+    for name in models.list_models():
+        try:
+            recipe = models.recipe(name)
+        except mc.ArgumentError:
+            without.append(name)
+            continue
+        optimizer = recipe.build_optimizer(network())
+        recipe.build_schedule(optimizer, updates=10)
+        assert optimizer.param_groups[0]["weight_decay"] == recipe.weight_decay
+    assert without == ["lenet5"]
+    cifar = models.recipe("resnet56")
+    iterations = 45_000 / cifar.batch_size
+    for epochs, wanted in ((cifar.milestones[0], 32_000), (cifar.milestones[1], 48_000), (cifar.epochs, 64_000)):
+        assert epochs * iterations == pytest.approx(wanted, rel=1e-3)
+
+
+def test_fewer_epochs_squeeze_the_schedule():
+    """At the same part of the way the rate is the same, whatever the schedule."""
+    for options in (
+        {"schedule": "exponential", "gamma": 0.9}, {"schedule": "step", "step_size": 20, "gamma": 0.5},
+        {"schedule": "multistep", "milestones": (30, 50)}, {"schedule": "cosine", "warmup": 10}, {"schedule": "poly"},
+    ):  # fmt: skip
+        recipe, ends = Recipe(epochs=60, lr=1.0, **{"warmup": 0, **options}), []
+        for one in (recipe, recipe.in_epochs(12)):
+            optimizer = one.build_optimizer(network())
+            schedule, rates = one.build_schedule(optimizer, updates=5), []
+            for _ in range(one.epochs * 5):
+                rates.append(optimizer.param_groups[0]["lr"])
+                schedule.step()
+            ends.append(rates[:: one.epochs * 5 // 12])
+        np.testing.assert_allclose(*ends, rtol=1e-6, atol=0.15 if options["schedule"] == "cosine" else 0)
+    assert Recipe(schedule="plateau", epochs=60, patience=10).in_epochs(12).patience == 2
+
+
+def test_the_papers_recipe_on_the_command_line(tmp_path, capsys):
+    """``--recipe paper``: other options override it, fewer epochs squeeze it, and LeNet-5 says that it has none."""
+    options = "--epochs 1 --data digits --recipe paper --batch-size 512 --lr 0.001".split()
+    assert command("train", "--model", "preact_resnet20", *options, "--out", tmp_path / "r") == 0
+    note = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert (note["epochs"], note["batch_size"], note["lr"], note["schedule"]) == (1, 512, 0.001, "multistep")
+    assert note["milestones"] == pytest.approx([0.5, 0.75]) and note["warmup"] == pytest.approx(1.14 / 182)
+    capsys.readouterr()
+    assert command("train", "--model", "lenet5", "--recipe", "paper") == 2
+    assert "there is no paper's recipe for 'lenet5'" in capsys.readouterr().err
 
 
 # Running means -------------------------------------------------------------------------------------------------------
@@ -189,20 +240,24 @@ def test_training_with_mixed_images_learns():
 # Augmentation --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_augmentations_keep_the_size(name):
-    """Every augmentation gives images of the size it was given, normalised or not, and changes them unless "none"."""
+    """Every augmentation gives images of the size it says, in testing too, and changes them unless it is "none"."""
     rng = np.random.default_rng(0)
-    image = rng.random((3, 24, 32)).astype(np.float32)
-    before, after = AUGMENTATIONS[name](24, 32)
-    both = transforms.Compose([*before, *after])
-    changed = [both(image, np.random.default_rng(i)) for i in range(5)]
-    assert {c.shape for c in changed} == {(3, 24, 32)}
-    assert all(np.array_equal(c, image) for c in changed) == (name == "none")
+    for channels in (1, 3):
+        image = rng.random((channels, 24, 32)).astype(np.float32)
+        augmentation = AUGMENTATIONS[name](channels, 24, 32)
+        both = transforms.Compose([*augmentation.before, *augmentation.after])
+        changed = [both(image, np.random.default_rng(i)) for i in range(5)]
+        assert {c.shape[1:] for c in changed} == {augmentation.size}
+        assert transforms.Compose(augmentation.testing)(image, rng).shape[1:] == augmentation.size
+        assert all(np.array_equal(c, image) for c in changed) == (name == "none")
 
 
 def test_digits_are_not_mirrored_photographs_are(tmp_path):
     pictures(tmp_path / "pictures")
-    digits = runs.loaders(Run("lenet5", "digits", Recipe()))["train"].transform
-    photographs = runs.loaders(Run("lenet5", f"folder:{tmp_path / 'pictures'}", Recipe()))["train"].transform
+    digits = runs.loaders(Run("lenet5", "digits", Recipe()), nn.Identity())["train"].transform
+    photographs = runs.loaders(Run("lenet5", f"folder:{tmp_path / 'pictures'}", Recipe()), nn.Identity())[
+        "train"
+    ].transform
     assert "RandomFlip" not in repr(digits) and "PadCrop" in repr(digits)
     assert "RandomFlip" in repr(photographs) and "PadCrop" in repr(photographs)
 
@@ -226,14 +281,6 @@ def tiny():
 
     yield "tiny-recipe-test"
     del models.registry._MODELS["tiny-recipe-test"]
-
-
-def command(*arguments) -> int:
-    try:
-        cli.main([str(a) for a in arguments])
-    except SystemExit as stop:
-        return stop.code
-    return 0
 
 
 def test_options_reach_the_training(tmp_path, tiny, capsys):

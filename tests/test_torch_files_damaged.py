@@ -132,6 +132,36 @@ def test_keys_cannot_leave_the_archive(tmp_path, key):
     complaint(lambda: mc.load(put(tmp_path, w.zip_bytes(description, RAW))), F, (f"{'data/' + key!r} is missing",))
 
 
+def test_overlapping_storages(tmp_path):
+    """A thousand names of one member, each to be converted into an array of its own."""
+    bits = np.zeros(1000, np.uint16)
+    state = {f"{i}": w.tensor(w.stored(f"{i}", "BFloat16Storage", 1000), (1000,), (1,)) for i in range(1000)}
+    whole = w.zip_bytes(w.steps(state), {"0": bits.tobytes()})
+    directory, end = whole.index(b"PK\x01\x02"), whole.rindex(b"PK\x05\x06")
+    begin = whole.rindex(b"net/data/0") - 46
+    entry = whole[begin : begin + 46]
+    more = b""
+    for i in range(1, 1000):
+        name = f"net/data/{i}".encode()
+        more += entry[:28] + struct.pack("<H", len(name)) + entry[30:] + name
+    tail = bytearray(whole[end:])
+    count, size = struct.unpack("<HI", tail[10:16])
+    tail[8:16] = struct.pack("<HHI", count + 999, count + 999, size + len(more))
+    forged = whole[:end] + more + tail
+    assert directory < begin < end and len(forged) < 300_000 < 1000 * bits.nbytes
+    says = "overlap, together they are larger than the file"
+    complaint(lambda: mc.load(put(tmp_path, forged)), F, ("w.pth", says))
+
+
+def test_an_npz_that_claims_more_than_there_is(tmp_path):
+    """72 TiB by its header."""
+    np.savez(tmp_path / "w.npz", a=np.zeros(10))
+    content = (tmp_path / "w.npz").read_bytes()
+    forged = content.replace(b"(10,), }" + b" " * 14, b"(10000000000000,), }  ")
+    assert forged != content and len(forged) == len(content)
+    complaint(lambda: mc.load(put(tmp_path, forged, "v.npz")), F, ("v.npz is damaged",))
+
+
 # The legacy format ----------------------------------------------------------------------------------------------------
 LEGACY = {
     "trailing": (lambda: WHOLE["legacy"] + b"x", "1 bytes follow its last storage"),
@@ -140,8 +170,8 @@ LEGACY = {
     "key missing": (lambda: w.legacy_bytes(STATE, COUNTED, keys=["0"]), "its list of storages"),
     "key too many": (lambda: w.legacy_bytes(STATE, COUNTED, keys=["0", "1", "2"]), "its list of storages"),
     "key twice": (lambda: w.legacy_bytes(STATE, COUNTED, keys=["0", "1", "1"]), "its list of storages"),
-    "keys no list": (lambda: w.legacy_bytes(STATE, COUNTED, keys={"0": 1}), "a dict in place of a list"),
-    "keys no text": (lambda: w.legacy_bytes(STATE, COUNTED, keys=[0, 1]), "a int in place of a str"),
+    "keys no list": (lambda: w.legacy_bytes(STATE, COUNTED, keys={"0": 1}), "has dict where list belongs"),
+    "keys no text": (lambda: w.legacy_bytes(STATE, COUNTED, keys=[0, 1]), "has int where str belongs"),
     "protocol": (lambda: w.legacy_bytes(STATE, COUNTED, protocol=1002), "protocol 1002; known is 1001"),
     "storage among the keys": (
         lambda: w.legacy_bytes(STATE, COUNTED, keys=[w.Steps(w.steps(("storage",)) + b"Q")]), "a place that has none",

@@ -8,6 +8,7 @@ from 0 to 1, to be drawn: left out, the image is rescaled.
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -162,8 +163,11 @@ def _beside(op: str, model, image, target, path, photo, classes, draw: Callable)
 
 
 def name_of(target: int, classes: Sequence[str] | None) -> str:
-    """``"tabby (281)"``, or ``"class 281"`` if nobody knows the names."""
-    return f"class {target}" if classes is None else f"{classes[target]} ({target})"
+    """``"tabby (281)"``, or ``"class 281"`` if nobody knows the names, or they are numbers."""
+    name = f"class {target}" if classes is None else str(classes[target])
+    if name in (f"class {target}", str(target)):
+        return f"class {target}"
+    return f"{textwrap.shorten(name, 28, placeholder=' ...')} ({target})"
 
 
 def strongest_patches(

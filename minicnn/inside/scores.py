@@ -10,7 +10,7 @@ import numpy as np
 from ..autograd import enable_grad, no_grad
 from ..errors import ArgumentError, DataError, ShapeError
 from ..nn import Module
-from ..nn.module import evaluating
+from ..nn.modes import evaluating
 from ..ops import checks
 from ..tensor import Tensor, as_array
 

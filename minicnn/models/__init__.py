@@ -19,6 +19,7 @@ from . import (  # noqa: F401 - importing them registers their models
     vgg,
     zfnet,
 )
+from .recipes import recipe
 from .registry import get_model, input_size, list_models, register_model
 
-__all__ = ["get_model", "input_size", "list_models", "register_model"]
+__all__ = ["get_model", "input_size", "list_models", "recipe", "register_model"]

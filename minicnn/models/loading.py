@@ -128,8 +128,7 @@ def existing(model: str, weights) -> pathlib.Path:
             f"{model}: weights is a path, or 'torchvision' for its published ones; got {type(weights).__name__}"
         ) from None
     if not path.is_file():
-        load(path)  # says whether it is missing or a folder
-        raise FileError(f"{path} is no plain file")
+        load(path)  # raises, and says what is there instead
     return path
 
 

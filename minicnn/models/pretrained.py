@@ -163,8 +163,11 @@ def recognise(path: pathlib.Path, model: str) -> Published | None:
     by_name = next((p for p in PUBLISHED if p.file == path.name), None)
     if by_name is None and (path.suffix not in (".pth", ".pt") or all(p.model != model for p in PUBLISHED)):
         return None  # spares reading it twice
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
     found = next((p for p in PUBLISHED if digest.startswith(p.digits)), None)
     if by_name is not None and found is not by_name:
         raise FileError(

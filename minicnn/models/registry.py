@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import ArgumentError, suggest
 from ..nn import Module
 from ..ops import checks
+from .own import builder_from, is_file
 
 _MODELS: dict[str, _Entry] = {}
 
@@ -58,7 +59,19 @@ def input_size(name: str, model: Module | None = None) -> tuple[int, int, int]:
     return own if own is not None else _entry(name).input_size
 
 
+def num_classes(name: str) -> int:
+    """Of the data set that a model was made for in its paper."""
+    return _entry(name).num_classes
+
+
+def variants(name: str) -> tuple[str, ...]:
+    """The default first."""
+    return _entry(name).variants
+
+
 def _entry(name: str) -> _Entry:
+    if is_file(name) and name not in _MODELS:
+        register_model(name, num_classes=10)(builder_from(name))
     if name not in _MODELS:
         raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
     return _MODELS[name]
@@ -70,7 +83,7 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
     Parameters
     ----------
     name : str
-        One of :func:`list_models`.
+        One of :func:`list_models`, or ``"FILE.py:NAME"``, a class or function of your own that takes ``num_classes``.
     num_classes : int, optional
         Outputs; left out, those of the paper's data set: 1000 for ImageNet, 10 for CIFAR-10 and MNIST.
     variant : str, optional

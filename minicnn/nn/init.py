@@ -44,24 +44,37 @@ def _fan(tensor: Tensor, mode: str) -> int:
     return _fans(tensor)[mode == "fan_out"]
 
 
-def _fill(tensor: Tensor, numbers: Callable[[], np.ndarray | float]) -> Tensor:
-    """Unless only shapes are asked for: memory that nobody writes to costs nothing."""
-    if not shapes.wanted():
-        tensor.data[...] = numbers()
+AT_ONCE = 2**20  # numbers drawn in one go: they come in float64, and VGG's largest layer would take 800 MB
+
+
+def _fill(tensor: Tensor, draw: Callable[[tuple], np.ndarray]) -> Tensor:
+    """Some rows at a time, in order, so that the numbers are those of one draw. Where only shapes are asked for,
+    nothing is written: memory that nobody touches costs nothing."""
+    if shapes.wanted():
+        return tensor
+    if tensor.ndim == 0:
+        tensor.data[...] = draw(())
+        return tensor
+    rows = max(1, AT_ONCE // max(1, math.prod(tensor.shape[1:])))
+    for first in range(0, len(tensor), rows):
+        part = tensor.data[first : first + rows]
+        part[...] = draw(part.shape)
     return tensor
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    return _fill(tensor, lambda: random.state.generator.uniform(a, b, tensor.shape))
+    return _fill(tensor, lambda shape: random.state.generator.uniform(a, b, shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     checks.number("normal_", "std", std)
-    return _fill(tensor, lambda: random.state.generator.normal(mean, std, tensor.shape))
+    return _fill(tensor, lambda shape: random.state.generator.normal(mean, std, shape))
 
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
-    return _fill(tensor, lambda: value)
+    if not shapes.wanted():
+        tensor.data[...] = value
+    return tensor
 
 
 def zeros_(tensor: Tensor) -> Tensor:

@@ -18,9 +18,14 @@ def _product(a, b, transpose_a=False, transpose_b=False):
     """op(a) @ op(b) on the last two axes; leading axes broadcast. (..., M, K) @ (..., K, N) -> (..., M, N)"""
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     count = math.prod(lead)
-    a, b = (np.broadcast_to(v, lead + v.shape[-2:]).reshape(count, *v.shape[-2:]) for v in (a, b))
+    a, b = (_repeated(v, lead).reshape(count, *v.shape[-2:]) for v in (a, b))
     y = kernels.matmul(a, b, transpose_a, transpose_b)  # (B, M, N)
     return y.reshape(*lead, *y.shape[1:])
+
+
+def _repeated(v: np.ndarray, lead: tuple[int, ...]) -> np.ndarray:
+    # what needs no broadcasting stays as it is: NumPy's read-only view of a weight would be copied by the kernel
+    return v if v.shape[:-2] == lead else np.broadcast_to(v, lead + v.shape[-2:])
 
 
 @register("matmul")

@@ -83,22 +83,21 @@ def choose(contents, part: str | None = None) -> dict:
         There is none, or there are several and ``part`` does not say which.
     """
     if not isinstance(contents, dict):
-        what = "one array without a name" if isinstance(contents, Tensor) else f"a {type(contents).__name__}"
+        what = "one array without a name" if isinstance(contents, Tensor) else type(contents).__name__
         raise FileError(f"it holds {what}, where a dict of arrays was expected; {ALONE}")
-    states = [str(name) for name, value in contents.items() if _is_state(value)]
+    states = {str(name): value for name, value in contents.items() if _is_state(value)}
     if part is not None:
         if part not in states:
-            raise FileError(f"its entry {part!r} is no dict of arrays; those are: {', '.join(states) or 'none'}")
-        return contents[part]
+            raise FileError(f"its entry {part!r} is no dict of arrays; those are: {_listed(states)}")
+        return states[part]
     if _is_state(contents) or not contents:
         return contents
     found = [name for name in states if name in WRAPPERS]
     if len(found) == 1:
-        return contents[found[0]]
+        return states[found[0]]
     if not states:
-        raise FileError(f"it holds no arrays, only {', '.join(map(_short, list(contents)[:5]))}; {ALONE}")
-    raise FileError(f"it holds more than weights; say which entry they are: load(path, part={states[0]!r})"
-                    + (f" or one of {', '.join(map(repr, states[1:6]))}" if states[1:] else ""))  # fmt: skip
+        raise FileError(f"it holds no arrays, only {_listed(contents)}; {ALONE}")
+    raise FileError(f"it holds more than weights; say which entry they are, load(path, part=...): {_listed(states)}")
 
 
 def _is_state(value) -> bool:
@@ -108,10 +107,11 @@ def _is_state(value) -> bool:
 def _array(name, value, viewer: Viewer) -> np.ndarray:
     if isinstance(value, Tensor):
         return viewer.array(value)
-    if isinstance(value, (bool, int, float)) and abs(value) < 2**63:
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63):
         return np.asarray(value)
-    raise FileError(f"its entry {_short(name)} is a {type(value).__name__}, no array; {ALONE}")
+    raise FileError(f"its entry {_listed([name])} is no array, but {type(value).__name__}; {ALONE}")
 
 
-def _short(name) -> str:
-    return repr(name if not isinstance(name, str) or len(name) < 60 else name[:57] + "...")
+def _listed(names) -> str:
+    """The first of some names that a stranger chose: quoted, and not too long."""
+    return ", ".join(repr(str(name)[:60]) for name in list(names)[:6]) or "none"

@@ -69,6 +69,8 @@ def read_zip(file: BinaryIO) -> tuple[object, dict[str, int], str]:
         raise FileError(TOO_LONG)
     file.seek(start)
     contents = Machine(ALLOWED, storages).run(Bounded(io.BytesIO(file.read(size))))
+    if sum(own.nbytes for own in storages.found.values()) > length(file):
+        raise FileError("it is damaged: its storages overlap, together they are larger than the file")
     places = {key: begin(f"data/{key}", s.nbytes)[0] for key, s in storages.found.items()}
     return contents, places, byte_order(file, *begin("byteorder")) if f"{root}/byteorder" in by_name else "little"
 

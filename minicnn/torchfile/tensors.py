@@ -191,7 +191,9 @@ def _native(raw: np.ndarray, kind: Kind) -> np.ndarray:
     array([1.5], dtype=float32)
     """
     if kind.name == "bfloat16":  # the upper half of a float32
-        return (raw.astype(np.uint32) << 16).view(np.float32)
+        wide = raw.astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
     if kind.name == "bool":
         return raw != 0
     return raw if raw.dtype.isnative else raw.astype(raw.dtype.newbyteorder("="))

@@ -78,14 +78,14 @@ class Machine:
 
     Parameters
     ----------
-    allowed : mapping of (module, name) to object
+    allowed : mapping of (module, name) to object, optional
         What GLOBAL may fetch. Of these, REDUCE calls a :class:`Callee` only.
     reference : callable, optional
         Called with what a pickle says of an object that lies outside it (BINPERSID), here a storage.
     """
 
-    def __init__(self, allowed: Mapping = {}, reference: Callable | None = None) -> None:  # noqa: B006 - only read
-        self.allowed, self.reference = allowed, reference
+    def __init__(self, allowed: Mapping | None = None, reference: Callable | None = None) -> None:
+        self.allowed, self.reference = allowed or {}, reference
         self.stack: list = []
         self.marks: list[int] = []  # heights of the stack at each MARK
         self.memo: dict = {}  # what PUT keeps and GET fetches: an object that is used twice is pickled once
@@ -115,7 +115,7 @@ class Machine:
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name])
         elif name not in ("PROTO", "FRAME"):  # notes for the reader, without effect
-            method = getattr(self, f"do_{name}", None)
+            method = getattr(self, f"do_{name.lower()}", None)
             if method is None:
                 raise FileError(f"its description takes the step {name}, which no tensor needs")
             method(argument)
@@ -128,62 +128,62 @@ class Machine:
         return items
 
     # The stack --------------------------------------------------------------------------------------------------------
-    def do_MARK(self, _) -> None:  # noqa: N802 - steps have pickle's names
+    def do_mark(self, _) -> None:
         self.marks.append(len(self.stack))
 
-    def do_POP(self, _) -> None:  # noqa: N802
+    def do_pop(self, _) -> None:
         self.stack.pop()
 
-    def do_MEMOIZE(self, _) -> None:  # noqa: N802
+    def do_memoize(self, _) -> None:
         self.memo[len(self.memo)] = self.stack[-1]
 
-    def do_BINPUT(self, number) -> None:  # noqa: N802
+    def do_binput(self, number) -> None:
         self.memo[number] = self.stack[-1]
 
-    def do_BINGET(self, number) -> None:  # noqa: N802
+    def do_binget(self, number) -> None:
         self.stack.append(self.memo[number])
 
-    do_PUT = do_LONG_BINPUT = do_BINPUT  # noqa: N815
-    do_GET = do_LONG_BINGET = do_BINGET  # noqa: N815
+    do_put = do_long_binput = do_binput
+    do_get = do_long_binget = do_binget
 
     # Containers -------------------------------------------------------------------------------------------------------
-    def do_TUPLE(self, _) -> None:  # noqa: N802
+    def do_tuple(self, _) -> None:
         self.stack.append(tuple(self.since_mark()))
 
-    def do_TUPLE1(self, _) -> None:  # noqa: N802
+    def do_tuple1(self, _) -> None:
         self.stack[-1:] = [(self.stack[-1],)]
 
-    def do_TUPLE2(self, _) -> None:  # noqa: N802
+    def do_tuple2(self, _) -> None:
         self.stack[-2:] = [(self.stack[-2], self.stack[-1])]
 
-    def do_TUPLE3(self, _) -> None:  # noqa: N802
+    def do_tuple3(self, _) -> None:
         self.stack[-3:] = [(self.stack[-3], self.stack[-2], self.stack[-1])]
 
-    def do_EMPTY_LIST(self, _) -> None:  # noqa: N802
+    def do_empty_list(self, _) -> None:
         self.stack.append([])
 
-    def do_LIST(self, _) -> None:  # noqa: N802
+    def do_list(self, _) -> None:
         self.stack.append(self.since_mark())
 
-    def do_APPEND(self, _) -> None:  # noqa: N802
+    def do_append(self, _) -> None:
         self.extend([self.stack.pop()])
 
-    def do_APPENDS(self, _) -> None:  # noqa: N802
+    def do_appends(self, _) -> None:
         self.extend(self.since_mark())
 
-    def do_EMPTY_DICT(self, _) -> None:  # noqa: N802
+    def do_empty_dict(self, _) -> None:
         self.stack.append({})
 
-    def do_DICT(self, _) -> None:  # noqa: N802
+    def do_dict(self, _) -> None:
         items = self.since_mark()
         self.stack.append({})
         self.update(items)
 
-    def do_SETITEM(self, _) -> None:  # noqa: N802
+    def do_setitem(self, _) -> None:
         value, key = self.stack.pop(), self.stack.pop()
         self.update([key, value])
 
-    def do_SETITEMS(self, _) -> None:  # noqa: N802
+    def do_setitems(self, _) -> None:
         self.update(self.since_mark())
 
     def extend(self, items: list) -> None:
@@ -197,10 +197,10 @@ class Machine:
             target[checked_key(key)] = value
 
     # What lies outside ------------------------------------------------------------------------------------------------
-    def do_GLOBAL(self, names: str) -> None:  # noqa: N802
+    def do_global(self, names: str) -> None:
         self.fetch(*names.split(" ", 1))
 
-    def do_STACK_GLOBAL(self, _) -> None:  # noqa: N802
+    def do_stack_global(self, _) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         self.fetch(expect(module, str), expect(name, str))
 
@@ -215,16 +215,16 @@ class Machine:
             )
         self.stack.append(self.allowed[module, name])
 
-    def do_REDUCE(self, _) -> None:  # noqa: N802
+    def do_reduce(self, _) -> None:
         arguments, callee = self.stack.pop(), self.stack.pop()
         self.stack.append(expect(callee, Callee).function(*expect(arguments, tuple)))
 
-    def do_BUILD(self, _) -> None:  # noqa: N802
+    def do_build(self, _) -> None:
         """Attributes of an object. Only ordered dicts come with some, their versions of the layers: not needed."""
         self.stack.pop()
         expect(self.stack[-1], dict)
 
-    def do_BINPERSID(self, _) -> None:  # noqa: N802
+    def do_binpersid(self, _) -> None:
         if self.reference is None:
             raise FileError("it refers to an object outside itself in a place that has none")
         self.stack.append(self.reference(self.stack.pop()))
@@ -233,12 +233,12 @@ class Machine:
 def expect(value, kind: type):
     """The value, if it is exactly of this kind."""
     if type(value) is not kind:
-        raise FileError(f"it is damaged: its description has a {type(value).__name__} in place of a {kind.__name__}")
+        raise FileError(f"it is damaged: its description has {type(value).__name__} where {kind.__name__} belongs")
     return value
 
 
 def checked_key(key):
     """A key of a dict: a tuple's hash could take forever to compute."""
     if type(key) not in (str, int, float, bool, bytes, type(None)):
-        raise FileError(f"it has a dict whose keys are of the kind {type(key).__name__}; names were expected")
+        raise FileError(f"it has a dict whose keys are of type {type(key).__name__}; names were expected")
     return key

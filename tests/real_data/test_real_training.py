@@ -57,20 +57,20 @@ def distort(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def four_convolutions() -> nn.Module:
     return nn.Sequential(
-        *conv(1, 16, 5), nn.MaxPool2d(2),
-        *conv(16, 32), *conv(32, 32), nn.MaxPool2d(2),
-        *conv(32, 64), nn.MaxPool2d(2),
-        nn.Dropout(0.3), nn.Flatten(), nn.Linear(64 * 9, 10),
+        *conv(1, 32, 5), nn.MaxPool2d(2),
+        *conv(32, 64), *conv(64, 64), nn.MaxPool2d(2),
+        *conv(64, 128), nn.MaxPool2d(2),
+        nn.Dropout(0.4), nn.Flatten(), nn.Linear(128 * 9, 10),
     )  # fmt: skip
 
 
 def train_mnist(out: pathlib.Path, seed: int) -> float:
     by_split = {split: data_packages.mnist_5k(split) for split in splits.SPLITS}
-    return learn(four_convolutions, by_split, out, seed, epochs=30, batch_size=32, lr=0.03, augment=[distort])
+    return learn(four_convolutions, by_split, out, seed, epochs=40, batch_size=32, lr=0.03, augment=[distort])
 
 
 def test_mnist_5k(tmp_path):
-    """3,500 images to train, 1,000 to test: 98.4, 99.1 and 98.5 % with seeds 0, 1 and 2; 110 seconds of one core."""
+    """3,500 images to train, 1,000 to test: 98.6, 98.8 and 98.8 % with seeds 0, 1 and 2; 200 seconds of one core."""
     assert train_mnist(tmp_path, seed=0) >= 0.98
 
 
