@@ -9,6 +9,7 @@ from ..tensor import as_array
 
 GREY = "0.45"  # of explanations, beside black titles
 LEAST = 64  # pixels of a side that a small picture is enlarged to
+SMOOTH = 200  # pixels of a side that a coarse map is drawn with, at least
 BRIGHT = 99  # per cent of the pixels are drawn within the scale: a single extreme one would darken all others
 
 
@@ -62,11 +63,12 @@ def draw_gradient(axes, gradient: np.ndarray) -> None:
 
 def draw_heat(axes, photo: np.ndarray, heat: np.ndarray) -> None:
     """A coarse map (h, w) over the photo, in grey: where the map is 0 or less only the photo is seen."""
-    _, h, w = photo.shape
+    factor = -(-SMOOTH // max(photo.shape[1:]))  # the map goes smoothly over the pixels of a small picture too
+    grey = photo.mean(0).repeat(factor, axis=0).repeat(factor, axis=1)
     axes.set_axis_off()
-    axes.imshow(photo.mean(0), cmap="gray", vmin=-0.15, vmax=1.15, interpolation="antialiased")
+    axes.imshow(grey, cmap="gray", vmin=-0.15, vmax=1.15, interpolation="antialiased")
     share = np.clip(heat / max(heat.max(), 1e-30), 0, 1)
-    fine = np.clip(_enlarged(share, (h, w)), 0, 1)  # (H, W)
+    fine = np.clip(_enlarged(share, grey.shape), 0, 1)  # (H, W)
     axes.imshow(fine, cmap="turbo", vmin=-0.15, vmax=1, alpha=0.75 * fine**0.7)
 
 

@@ -167,7 +167,7 @@ def name_of(target: int, classes: Sequence[str] | None) -> str:
     name = f"class {target}" if classes is None else str(classes[target])
     if name in (f"class {target}", str(target)):
         return f"class {target}"
-    return f"{textwrap.shorten(name, 28, placeholder=' ...')} ({target})"
+    return f"{textwrap.shorten(name.split(',')[0], 28, placeholder=' ...')} ({target})"
 
 
 def strongest_patches(
@@ -194,7 +194,8 @@ def strongest_patches(
     blocks = np.ravel(figure.subfigures(down, across * halves, squeeze=False, wspace=0.03))
     for i, (channel, patches) in enumerate(found.items()):
         size = tuple(max(p.pixels.shape[axis] for p in patches) for axis in (1, 2))
-        cut = [framed(p.pixels, p, size, images, 1.0) for p in patches]
+        shown = [panels.as_picture("strongest_patches", None, p.pixels) for p in patches]
+        cut = [framed(pixels, p, size, images, 1.0) for pixels, p in zip(shown, patches)]
         _block(blocks[i * halves], cut, rows, columns, f"channel {channel}", panels.draw_photo)
         if rule:
             drawn = [_projection(model, images, layer, channel, p, transform, rule) for p in patches]
