@@ -49,7 +49,7 @@ def explain(picture, model, weights, variant, threads, wanted, layer, out) -> No
         recogniser.model, image, target, page, shown, recogniser.classes, layer,
         title=f"{recogniser.name} on {pathlib.Path(picture).name}", progress=True,
     )  # fmt: skip
-    click.echo(f"{recogniser.classes[target]}: {100 * found[target]:.1f} %\nin {page}: why")
+    click.echo(f"{recogniser.classes[target]}: {100 * found[target]:.1f} %\npage: {page}")
 
 
 def seen(recogniser, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

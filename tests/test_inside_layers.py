@@ -30,7 +30,8 @@ def test_activations_by_path(image):
     assert list(inside.activations(model, image, ["fc", "pool"])) == ["fc", "pool"]
     twice = nn.Sequential(layer := nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), layer)
     layer.weight.data[...] = 3
-    assert inside.activations(twice, np.ones((1, 1, 1)), "0")["0"].item() == 9, "the last of several calls"
+    found = inside.activations(twice, np.ones((1, 1, 1)))
+    assert found["0"].item() == 9 and list(found) == ["1", "0"], "the last of several calls"
 
 
 def test_stages():

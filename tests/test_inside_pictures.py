@@ -151,7 +151,7 @@ def test_explain_writes_one_page(weights, tmp_path, capsys):
     """Here, numbered if there is one already, or where it is asked for; never over the first."""
     assert command("explain", "photo.jpg", "--weights", weights) == 0
     first = (tmp_path / "photo-explained.png").read_bytes()
-    assert "in photo-explained.png" in capsys.readouterr().out
+    assert "\npage: photo-explained.png\n" in capsys.readouterr().out
     assert command("explain", "photo.jpg", "--weights", weights, "--class", "ZERO", "--layer", "layer1") == 0
     assert capsys.readouterr().out.startswith("zero: ")
     assert command("explain", "photo.jpg", "--weights", weights, "--out", "deep/page.pdf") == 0
