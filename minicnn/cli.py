@@ -1,4 +1,5 @@
-"""The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``, ``doctor``, ``warmup``.
+"""The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
+``classify``, ``evaluate``, ``explain``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -14,6 +15,7 @@ import click
 from . import __version__
 from .cli_compare import compare
 from .cli_draw import draw
+from .cli_explain import explain
 from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
@@ -93,7 +95,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain):
     cli.add_command(_command)
 
 

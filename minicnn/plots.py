@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pathlib
 
@@ -130,3 +131,20 @@ def complexity(rows, path: str | os.PathLike | None = None):
     from .complexity import draw_complexity
 
     return draw_complexity(rows, path)
+
+
+#: drawn in minicnn/inside, which is loaded when one of them is asked for
+_INSIDE = {
+    "feature_maps": "pictures", "filters": "pictures", "grad_cam": "pictures", "guided_backprop": "pictures",
+    "occlusion": "pictures", "saliency": "pictures", "strongest_patches": "pictures", "explain": "page",
+}  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name in _INSIDE:
+        return getattr(importlib.import_module(f".inside.{_INSIDE[name]}", __package__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_INSIDE])

@@ -1,0 +1,82 @@
+"""``minicnn explain``: one page that shows how a network came to its answer."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+import click
+import numpy as np
+
+from .cli_recognise import network_options
+from .errors import ArgumentError, DataError, FileError, suggest
+from .files import free_name
+
+ENDINGS = (".png", ".svg", ".pdf", ".jpg")
+
+
+@click.command()
+@click.argument("picture", metavar="PICTURE")
+@network_options
+@click.option("--class", "wanted", metavar="N|NAME", help="Explain this class, not the most probable one.")
+@click.option("--layer", metavar="PATH", help="For Grad-CAM and feature maps; a wrong one lists them.")
+@click.option("--out", help="The page, .png, .svg or .pdf; default: PICTURE-explained.png here, numbered if it exists.")
+def explain(picture, model, weights, variant, threads, wanted, layer, out) -> None:
+    """What did a network see in a picture, and where? One page: the five most probable classes, saliency, guided
+    backpropagation, Grad-CAM, occlusion, the first filters, feature maps.
+
+    \b
+    minicnn explain photo.jpg
+    minicnn explain photo.jpg --model resnet50 --class 281 --layer layer3
+    minicnn explain face.png --weights runs/resnet20-faces
+    """
+    from . import plots, recognition
+    from .device import set_num_threads
+
+    if out is not None and pathlib.Path(out).suffix.lower() not in ENDINGS:
+        raise FileError(f"--out {out}: a page ends in {', '.join(ENDINGS)}")
+    if not pathlib.Path(picture).is_file():  # before any download
+        raise DataError(f"there is no file {picture}")
+    if threads is not None:
+        set_num_threads(threads)
+    recogniser = recognition.load(weights, model, variant)
+    photo = recognition.read(pathlib.Path(picture), recogniser.channels)
+    found = recogniser.probabilities(photo)  # (K,)
+    target = int(found.argmax()) if wanted is None else class_number(wanted, recogniser.classes)
+    image, shown = seen(recogniser, photo)
+    page = pathlib.Path(out) if out else free_name(f"{pathlib.Path(picture).stem}-explained.png")
+    plots.explain(
+        recogniser.model, image, target, page, shown, recogniser.classes, layer,
+        title=f"{recogniser.name} on {pathlib.Path(picture).name}", progress=True,
+    )  # fmt: skip
+    click.echo(f"{recogniser.classes[target]}: {100 * found[target]:.1f} %\npage: {page}")
+
+
+def seen(recogniser, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The image as the model takes it, and the same for the eye, from 0 to 1: before it was normalised."""
+    image = recogniser.prepare(photo)
+    normalize = recogniser.prepare.transforms[-1]
+    return image, np.clip(image * normalize.std + normalize.mean, 0, 1)
+
+
+def class_number(wanted: str, classes: Sequence[str]) -> int:
+    """The number of a class by its name, one of its names (those of ImageNet have commas between), or its number.
+
+    >>> class_number("tabby", ["dog", "cat, tabby"]), class_number("0", ["dog", "cat, tabby"])
+    (1, 0)
+    """
+    by_name: dict[str, int] = {}
+    for i, name in enumerate(classes):
+        for word in (name, *name.split(",")):
+            by_name.setdefault(word.strip().lower(), i)
+    if wanted.lower() in by_name:
+        return by_name[wanted.lower()]
+    if not wanted.lstrip("-").isdigit():
+        known = suggest(wanted, by_name)
+        hint = f"{known} " if len(known) < 200 else ""
+        raise ArgumentError(
+            f"--class {wanted!r}: no class is called that; {hint}(its number, 0 to {len(classes) - 1}, would do too)"
+        )
+    if not 0 <= int(wanted) < len(classes):
+        raise ArgumentError(f"--class {wanted}: the network knows {len(classes)} classes, 0 to {len(classes) - 1}")
+    return int(wanted)
