@@ -51,7 +51,7 @@ parity: $(VENV)/.check $(VENV)/.data
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
 coverage: $(VENV)/.check
-	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" $(LEFT)
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --durations=15 $(LEFT)
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check

@@ -70,6 +70,7 @@ def train(
     from . import models
     from .runs import Run, check_same, read_note, train
 
+    context = click.get_current_context()
     given = {**_given(given), **({"model_options": dict(settings)} if settings else {})}
     options = {"data": "digits", **given}
     if out is None and "model" in options:
@@ -77,16 +78,19 @@ def train(
         out = "runs/" + "-".join(re.sub(r"[^\w.-]+", "-", name).strip("-.") for name in names)
     if resume:
         if out is None:
-            raise click.UsageError("--resume needs --out, the run folder to go on in", click.get_current_context())
+            raise click.UsageError("--resume needs --out, the run folder to go on in", context)
+        if recipe_name is not None:
+            raise click.UsageError("--recipe is for the beginning of a run; leave it out to go on", context)
         note = read_note(out)
         check_same(given, note, out)
         options = note
     elif "model" not in options:
-        raise click.UsageError("--model is missing, such as --model resnet20", click.get_current_context())
+        raise click.UsageError("--model is missing, such as --model resnet20", context)
     elif recipe_name is not None:
         papers = models.recipe(options["model"])
         with naming_options():
-            options = {**papers.in_epochs(options.get("epochs", papers.epochs)).to_dict(), **options}
+            own = {k: v for k, v in options.items() if k in papers.to_dict()}
+            options |= papers.in_epochs(options.get("epochs", papers.epochs)).with_options(**own).to_dict()
     with naming_options():
         run = Run.from_dict(options)
     train(

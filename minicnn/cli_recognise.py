@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import textwrap
 
 import click
 import numpy as np
 
 from .cli_options import picture_options, together
+from .errors import DataError
 
 network_options = together(
     click.option("--model", help="Whose weights they are, if the file does not say so; default: mobilenet_v2."),
@@ -39,7 +41,14 @@ def classify(paths, model, weights, variant, threads, top, as_json) -> None:
     recogniser = _recogniser(model, weights, variant, threads)
     found = []
     for file in files:
-        p = recogniser.probabilities(recognition.read(file, recogniser.channels))
+        try:
+            image = recognition.read(file, recogniser.channels)
+        except DataError as error:
+            if len(files) == 1:
+                raise
+            click.echo(f"left out: {error}".split(";")[0], err=True)
+            continue
+        p = recogniser.probabilities(image)
         best = np.argsort(-p, kind="stable")[:top]
         answers = [{"class": int(k), "name": recogniser.classes[k], "probability": float(p[k])} for k in best]
         found.append({"file": str(file), "top": answers})
@@ -95,7 +104,7 @@ def evaluate(model, weights, variant, threads, data, split, crops, out, **option
     result = judgement.evaluation(probabilities, labels)
     name = f"{recogniser.name} on {dataset.name}: {len(labels)} images"
     click.echo(f"{name}\ntop-1 accuracy: {100 * result.accuracy:.2f} %\ntop-5 accuracy: {100 * result.top5:.2f} %")
-    folder = fresh_folder(out or pathlib.Path("runs") / f"evaluate-{recogniser.name}")
+    folder = fresh_folder(out or pathlib.Path("runs") / re.sub(r"[^\w.-]+", "-", f"evaluate-{recogniser.name}"))
     known = np.unique(np.concatenate([labels, probabilities.argmax(1)]))  # of a thousand classes, those that came
     matrix = result.confusion[np.ix_(known, known)]
     plots.confusion(matrix, [recogniser.classes[k] for k in known], folder / "confusion.png")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import pathlib
 from collections.abc import Iterable
 
 from . import models
 from .data.transforms import Normalize
-from .errors import ArgumentError, suggest
+from .errors import ArgumentError, FileError, suggest
 from .nn import Module
 from .weights import load_metadata
 
@@ -30,11 +31,36 @@ def build(name: str, classes: int, channels: int, variant=None, weights=None, fr
         The builder's own.
     """
     options = dict(options or {})
-    if weights is None:
+    for taken in ("name", "num_classes", "variant", "weights"):
+        if taken in options:
+            raise ArgumentError(f"{name}: {taken} is no option of the model's builder, but has a place of its own")
+    if weights not in (None, "torchvision"):
+        weights = weights_file(weights)
+        described = metadata_of(weights)
+        variant = variant or described.get("variant")
+        options = {**described.get("options", {}), **options}
+        channels = described.get("input_size", [3])[0]
+    if models.registry.takes(name, "in_channels") and (weights is None or channels != 3):
         options.setdefault("in_channels", channels)
     model = models.get_model(name, num_classes=classes, variant=variant, weights=weights, **options)
     freeze_layers(model, freeze)
     return model
+
+
+def weights_file(weights) -> pathlib.Path:
+    """A file of weights, or of a run folder its best ones.
+
+    Raises
+    ------
+    FileError
+        There is no such file.
+    """
+    path = pathlib.Path(weights)
+    if path.is_dir():
+        path = path / "best.safetensors"
+    if not path.is_file():
+        raise FileError(f"there is no file {path}; name a file of weights, or the folder of a run")
+    return path
 
 
 def freeze_layers(model: Module, names: Iterable[str]) -> None:

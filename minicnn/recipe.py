@@ -141,6 +141,20 @@ class Recipe:
             schedule = lr_scheduler.ExponentialLR(optimizer, per_update)
         return lr_scheduler.Warmup(schedule, first) if first else schedule
 
+    def with_options(self, **given) -> Recipe:
+        """Another recipe of it. What belongs to an optimiser or schedule that is replaced falls away: SGD's rate means
+        nothing to Adam.
+
+        >>> Recipe(schedule="step", step_size=8, lr=0.3).with_options(schedule="poly", optimizer="adam").lr is None
+        True
+        """
+        new = {name: chosen for name, chosen in given.items() if getattr(self, name) != chosen}
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        gone = [name for name, (chosen, _) in NEEDS.items() if chosen in new]
+        if "optimizer" in new:
+            gone += ["lr", "weight_decay"]
+        return dataclasses.replace(self, **{**{name: usual[name] for name in gone}, **given})
+
     def in_epochs(self, epochs: int) -> Recipe:
         """The same recipe in more or fewer epochs: all that its schedule does happens at the same part of the way.
 

@@ -76,10 +76,12 @@ def load(weights=None, model: str | None = None, variant: str | None = None) -> 
     ArgumentError
         If nobody says which model the weights belong to.
     """
-    if weights is not None and pathlib.Path(weights).is_dir():
-        weights = pathlib.Path(weights) / "best.safetensors"
+    if weights not in (None, "torchvision"):
+        weights = finetune.weights_file(weights)
     described = finetune.metadata_of(weights) if weights not in (None, "torchvision") else {}
     if described:
+        if variant not in (None, described["variant"]):
+            raise ArgumentError(f"{weights} was trained with variant={described['variant']!r}, not {variant!r}")
         return _of_a_run(weights, described, model)
     if model is None and weights not in (None, "torchvision"):
         known = next((p for p in pretrained.PUBLISHED if p.file == pathlib.Path(weights).name), None)
@@ -174,7 +176,8 @@ def labels_for(classes: list[str], dataset) -> np.ndarray:
     """
     synonyms = [(word.strip(), i) for i, name in enumerate(classes) for word in name.lower().split(",")]
     numbers = {**dict(reversed(synonyms)), **{name.lower(): i for i, name in enumerate(classes)}}
-    numbers |= {str(i): i for i in range(len(classes))} if tuple(dataset.classes) != tuple(classes) else {}
+    if isinstance(dataset, FolderDataset):  # whose names are somebody's choice; the digit 7 is no seventh class
+        numbers = {str(i): i for i in range(len(classes))} | numbers
     found = []
     for name in dataset.classes:
         if name.lower().replace("_", " ") not in numbers and name.lower() not in numbers:
@@ -204,6 +207,8 @@ def judge(
     if ten_crops and recogniser.crops is None:
         raise ArgumentError("ten crops are cut out of larger pictures; these weights were trained on whole ones")
     if data is None:
+        if options:
+            raise ArgumentError(f"{', '.join(options)} say how data are read: name them, too, --data folder:DIR")
         if recogniser.run is None:
             raise ArgumentError("these weights do not say what to test them on; name it: --data folder:DIR")
         return _own_test(recogniser, split)

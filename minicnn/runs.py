@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import click
 import numpy as np
 
-from . import anomaly, data, finetune, nn, plots, profiling, random
+from . import anomaly, checkpoint, data, finetune, nn, plots, profiling, random
 from ._version import __version__
 from .data import transforms
 from .data.augmentation import AUGMENTATIONS, usual_augmentation
@@ -26,6 +26,7 @@ from .summary import summary
 from .training import Trainer
 from .weights import load
 
+NAMES = {"model_options": "option", "on_error": "skip_unreadable"}  # what else an option is called
 NOTE = "run.json"  # what is being trained, for --resume
 
 
@@ -150,11 +151,18 @@ def train(
     images, _ = by_split["test"].load([0], epoch=0)
     table = summary(model, images.shape[1:], show=False)
     folder = trainer.out = pathlib.Path(out) if resume else fresh_folder(out)  # last: no mistake leaves a folder behind
-    trainer.resume_command = f"minicnn train --resume --out {shlex.quote(str(folder))}"
+    trainer.resume_command = (
+        f"minicnn train --resume --out {shlex.quote(str(folder))}"
+        + (f" --checkpoint-every {checkpoint_every}" if checkpoint_every is not None else "")
+        + (f" --threads {threads}" if threads is not None else "")
+        + (" --detect-anomaly" if detect_anomaly else "")
+    )
     click.echo(f"{run.model} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")
     click.echo(f"{table}\n")
     _tell_of_unreadable(by_split)
-    if resume:
+    if resume and not any((folder / name).exists() for name in (checkpoint.NEWEST, checkpoint.BEFORE)):
+        click.echo(f"{folder} has no checkpoint yet: the run begins anew", err=True)
+    elif resume:
         message = trainer.resume()
         click.echo(message or f"going on in {folder} after epoch {len(trainer.rows)}", err=True)
     else:
@@ -164,8 +172,9 @@ def train(
             with anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext():
                 trainer.fit(recipe.epochs - len(trainer.rows))
     finally:
-        if [p.name for p in folder.iterdir()] == [NOTE]:  # no epoch was finished, nothing to go on from
-            (folder / NOTE).unlink()
+        if {p.name for p in folder.iterdir()} <= {NOTE, "profile.csv"}:  # no epoch was finished, nothing to go on from
+            for path in folder.iterdir():
+                path.unlink()
             folder.rmdir()
     return test(model, by_split["test"], folder)
 
@@ -217,6 +226,8 @@ def read_note(folder: str) -> dict:
         ) from None
     except ValueError as error:
         raise FileError(f"{path} is damaged ({error})") from None
+    if not isinstance(note, dict) or not {"model", "data"} <= note.keys():
+        raise FileError(f"{path} is damaged: it does not say which model was trained on what")
     note.pop("minicnn", None)
     return note
 
@@ -227,7 +238,7 @@ def check_same(given: dict, note: dict, folder: str) -> None:
         value = list(value) if isinstance(value, tuple) else value
         if note.get(name) != value:
             raise ArgumentError(
-                f"--{name.replace('_', '-')} is {value}, but the run in {folder} began with "
+                f"--{NAMES.get(name, name).replace('_', '-')} is {value}, but the run in {folder} began with "
                 f"{'its default' if note.get(name) is None else note[name]}; leave the option out to go on, or leave "
                 f"--resume out to begin anew"
             )

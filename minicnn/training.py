@@ -30,7 +30,7 @@ from .ops import checks
 from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
 from .profiling import Profile
-from .tensor import as_array, as_tensor
+from .tensor import Tensor, as_array, as_tensor
 
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_top5", "lr", "images_per_second",
@@ -87,7 +87,7 @@ class Trainer:
         checkpoint_every: int | None = None,
         resume_command: str = "the same command with --resume",
     ) -> None:  # fmt: skip
-        _check_parts(model, optimizer, train, val)
+        _check_parts(model, optimizer, train, val, schedule, profile)
         self.model, self.optimizer, self.train, self.val = model, optimizer, train, val
         self.schedule, self.loss, self.progress = schedule, loss, progress
         self.out = None if out is None else pathlib.Path(out)
@@ -102,6 +102,7 @@ class Trainer:
         self._batches_done, self._average = 0, Average()  # of the epoch that is going on
         self.accumulate = checks.whole("Trainer", "accumulate", accumulate)
         self._waiting = 0  # batches whose gradients wait for an update
+        self._rate = optimizer.param_groups[0]["lr"]  # of the last update
         self.mixup = None if mixup is None else MixUp(mixup)
         self.ema = None if ema is None else EMA(model, ema)
         self.profile = profile
@@ -145,18 +146,25 @@ class Trainer:
 
         The next ``fit`` first ends the epoch that was interrupted. Raises FileError if there is nothing to go on from.
         """
+        if self.out is None:
+            raise ArgumentError("Trainer.resume goes on from the folder out, and this trainer has none; pass out=")
         remove_leftovers(self.out)
         so_far, message = checkpoint.restore(self.out, self.model, self.optimizer, self.schedule, self.ema)
         self.rows, self.best_accuracy = so_far["rows"], so_far["best_accuracy"]
         self._batches_done, self._waiting = so_far["batches_done"], 0
         self._average.__dict__.update(so_far["average"])
+        self._rate = so_far["rate"]
         return message
 
     def save_checkpoint(self) -> None:
         """Write everything needed to go on from here to ``out``."""
+        if self.out is None:
+            raise ArgumentError(
+                "Trainer.save_checkpoint writes into the folder out, and this trainer has none; pass out="
+            )
         so_far = {
             "rows": self.rows, "best_accuracy": self.best_accuracy, "batches_done": self._batches_done,
-            "average": vars(self._average),
+            "average": vars(self._average), "rate": self._rate,
         }  # fmt: skip
         checkpoint.save(self.out, self.model, self.optimizer, self.schedule, so_far, self.ema)
 
@@ -169,7 +177,7 @@ class Trainer:
     def _after_batch(self, stop: checkpoint.StopAsked) -> None:
         self._batches_done += 1
         if self._waiting:
-            return  # gradients are not saved: wait for the update
+            return  # gradients are not saved: wait for the update, at the latest that at the epoch's end
         due = self.checkpoint_every is not None and self._batches_done % self.checkpoint_every < self.accumulate
         if self.out is not None and (due or stop.asked):
             self.save_checkpoint()
@@ -217,6 +225,8 @@ class Trainer:
         self._batches_done, self._average = 0, Average()
         if self.out is not None:
             self.save_checkpoint()
+        if stop.asked:
+            raise KeyboardInterrupt
 
     def _check_finite(self, what: str, value: float, epoch: int) -> None:
         if not np.isfinite(value):
@@ -241,7 +251,14 @@ class Trainer:
 
     def _loss(self, outputs, labels):
         """A model that gives more than logits in training, as GoogLeNet does, weighs their losses itself."""
-        return outputs.loss(self.loss, labels) if hasattr(outputs, "loss") else self.loss(outputs, labels)
+        if hasattr(outputs, "loss"):
+            return outputs.loss(self.loss, labels)
+        if not isinstance(outputs, Tensor):
+            raise ArgumentError(
+                f"{type(self.model).__name__}: forward must return logits (N, classes), but returned "
+                f"{type(outputs).__name__}; to train on more, return an object with logits and loss(criterion, labels)"
+            )
+        return self.loss(outputs, labels)
 
     def _mix(self, images, labels) -> Mixed:
         """As all that is random in the data, a function of the seed and the place in the training."""
@@ -250,6 +267,11 @@ class Trainer:
 
     def _update(self) -> None:
         """Clipping, optimiser, running mean of the weights, schedule."""
+        if self._waiting < self.accumulate:  # the epoch's last update: each loss was divided by more batches than came
+            for parameter in self.model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad = parameter.grad * parameter.dtype.type(self.accumulate / self._waiting)
+        self._rate = self.optimizer.param_groups[0]["lr"]
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
@@ -273,7 +295,7 @@ class Trainer:
         row = {
             "epoch": epoch, "train_loss": average.loss, "train_accuracy": average.accuracy,
             "val_loss": validation and validation.loss, "val_accuracy": validation and validation.accuracy,
-            "val_top5": validation and validation.top5, "lr": self.optimizer.param_groups[0]["lr"],
+            "val_top5": validation and validation.top5, "lr": self._rate,
             "images_per_second": images_per_second, "seconds": seconds, "peak_mb": progress.peak_memory(),
         }  # fmt: skip
         self.rows.append(row)
@@ -293,7 +315,7 @@ class Trainer:
             writer.writerows({k: "" if v is None else f"{v:.6g}" for k, v in r.items()} for r in self.rows)
 
 
-def _check_parts(model, optimizer, train, val) -> None:
+def _check_parts(model, optimizer, train, val, schedule, profile) -> None:
     for name, part, kind in (("model", model, Module), ("optimizer", optimizer, Optimizer)):
         if not isinstance(part, kind):
             hint = f"; make one, {part.__name__}(...)" if isinstance(part, type) else ""
@@ -303,6 +325,15 @@ def _check_parts(model, optimizer, train, val) -> None:
             raise ArgumentError(
                 f"Trainer: {name} must give batches, got {type(loader).__name__}; wrap it, data.Loader({name}, 64)"
             )
+    if schedule is not None and not hasattr(schedule, "step"):
+        raise ArgumentError(
+            f"Trainer: schedule must be a schedule, got {type(schedule).__name__}; a function of the step goes into "
+            "optim.lr_scheduler.LambdaLR(optimizer, function)"
+        )
+    if getattr(schedule, "optimizer", optimizer) is not optimizer:
+        raise ArgumentError("Trainer: the schedule sets the rate of another optimiser; make it of this one")
+    if profile is not None and not isinstance(profile, Profile):
+        raise ArgumentError(f"Trainer: profile must be mc.profile(model), got {profile!r}")
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for _, p, _ in optimizer.numbered()):
         raise ArgumentError(

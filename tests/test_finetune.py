@@ -99,6 +99,15 @@ def test_from_one_data_set_to_another(tiny, tmp_path, capsys):
     assert grey
 
 
+def test_grey_runs_weights_begin_another_grey_run(tiny, tmp_path, capsys):
+    """The file says that its network takes one channel; a run's folder stands for its best weights."""
+    assert command("train", "--model", tiny, "--epochs", 1, "--out", tmp_path / "a") == 0
+    assert command("train", "--model", tiny, "--epochs", 1, "--weights", tmp_path / "a", "--out", tmp_path / "b") == 0
+    assert mc.load(tmp_path / "b" / "last.safetensors")["features.0.weight"].shape == (4, 1, 3, 3)
+    assert command("train", "--model", tiny, "--option", "num_classes=3") == 2
+    assert "has a place of its own" in capsys.readouterr().err
+
+
 def test_unknown_weights_are_taken_for_imagenets(tiny, tmp_path):
     """A file without a word about its training: ImageNet's normalisation, grey pictures in three channels."""
     mc.save(models.get_model(tiny), tmp_path / "w.npz")

@@ -11,6 +11,9 @@ from minicnn import functional as F
 from minicnn import models, nn, optim
 from minicnn.models.googlenet import AuxiliaryHead, BasicConv2d, GoogLeNetOutputs, Inception
 
+# Whole networks, some on 224 pixels: as plain Python they would take minutes. test_exactness.py runs them there.
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture
 def quick_start(monkeypatch):

@@ -11,6 +11,9 @@ from minicnn import functional as F
 from minicnn import models, nn, optim
 from minicnn.models import efficientnet_lite, mobilenet_v1, mobilenet_v2, shufflenet_v1, shufflenet_v2
 
+# Whole networks, some on 224 pixels: as plain Python they would take minutes. test_exactness.py runs them there.
+pytestmark = pytest.mark.compiled
+
 #: the smallest of each family
 NARROW = {
     "mobilenet_v1": {"width": 0.25},
@@ -29,7 +32,6 @@ def images(n: int, size: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((n, channels, size, size)).astype(np.float32)
 
 
-@pytest.mark.compiled
 def test_shallow_mobilenet_costs_what_the_paper_prints():
     """Howard et al. 2017, table 5: 307 million multiply-adds, 2.9 million parameters."""
     table = mc.summary(models.get_model("mobilenet_v1", shallow=True), (3, 224, 224), show=False)
@@ -142,7 +144,6 @@ def test_same_padding_is_tensorflows(kernel_size, stride, size):
 
 
 # Whole networks -------------------------------------------------------------------------------------------------------
-@pytest.mark.compiled
 @pytest.mark.parametrize("name", NARROW)
 def test_loss_falls(name):
     """15 steps on 8 images of 4 classes."""

@@ -14,6 +14,9 @@ from minicnn.models.preact_resnet import BASIC, BOTTLENECK, DESIGNS
 from minicnn.models.residual import BasicBlock, Bottleneck
 from minicnn.models.resnext import FORMS
 
+# Whole networks, some on 224 pixels: as plain Python they would take minutes. test_exactness.py runs them there.
+pytestmark = pytest.mark.compiled
+
 NARROW = ((4, 1), (8, 2), (8, 2), (16, 2))  # filters, stride
 
 

@@ -111,6 +111,16 @@ def test_every_model_with_a_paper_has_its_recipe():
         assert epochs * iterations == pytest.approx(wanted, rel=1e-3)
 
 
+def test_replacing_an_optimizer_or_schedule_takes_its_options_along():
+    """Of a paper's recipe: another schedule needs no milestones, Adam does not take SGD's rate; what is given stays."""
+    paper = models.recipe("resnet20")
+    assert paper.with_options(schedule="cosine").milestones is None
+    adam = paper.with_options(optimizer="adam", weight_decay=0.3)
+    assert (adam.lr, adam.weight_decay, adam.schedule, adam.milestones) == (None, 0.3, "multistep", paper.milestones)
+    assert models.recipe("mobilenet_v2").with_options(optimizer="sgd").alpha is None
+    assert paper.with_options(lr=0.5, optimizer="sgd").lr == 0.5 and paper.with_options() == paper
+
+
 def test_fewer_epochs_squeeze_the_schedule():
     """At the same part of the way the rate is the same, whatever the schedule."""
     for options in (
@@ -319,7 +329,30 @@ def test_pictures_of_ones_own_in_several_sizes(tmp_path, tiny, capsys):
     assert command("train", "--resume", "--out", tmp_path / "r") == 0
 
 
-def test_a_damaged_note_is_named(tmp_path, capsys):
-    (tmp_path / "run.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]", '{"model": "resnet20"}'])
+def test_a_damaged_note_is_named(tmp_path, capsys, text):
+    (tmp_path / "run.json").write_text(text)
     assert command("train", "--resume", "--out", tmp_path) == 2
     assert "run.json is damaged" in capsys.readouterr().err
+
+
+def test_a_run_without_a_checkpoint_begins_anew(tmp_path, tiny, capsys):
+    """Killed in its first epoch: the note is there, nothing else; resuming gives the undisturbed run's weights."""
+    options = ("train", "--model", tiny, "--epochs", 1, "--seed", 3)
+    assert command(*options, "--out", tmp_path / "a") == 0
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "run.json").write_bytes((tmp_path / "a" / "run.json").read_bytes())
+    assert command("train", "--resume", "--out", tmp_path / "b") == 0
+    assert "begins anew" in capsys.readouterr().err
+    one, two = (mc.load(tmp_path / run / "last.safetensors") for run in "ab")
+    assert one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)
+    assert command("train", "--resume", "--out", tmp_path / "a", "--recipe", "paper") == 2
+    assert "--recipe is for the beginning" in capsys.readouterr().err
+    assert command("train", "--resume", "--out", tmp_path / "a", "--option", "x=3") == 2
+    assert "--option is" in capsys.readouterr().err
+
+
+def test_mixing_bytes_is_refused():
+    """A share of 0.9 as a byte would be 0: the other image alone."""
+    with pytest.raises(mc.DtypeError, match="uint8.*/ 255"):
+        data.MixUp(0.2)(np.zeros((2, 1, 2, 2), np.uint8), np.array([0, 1]), np.random.default_rng(0))

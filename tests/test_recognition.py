@@ -66,6 +66,14 @@ def test_classify_with_a_runs_weights(run, tmp_path, capsys):
     assert len(lines) == 3 and lines[1].split()[0] == "dark" and lines[1].split()[3].startswith("█")
 
 
+def test_of_several_pictures_a_bad_one_is_left_out(run, tmp_path, capsys):
+    Image.new("RGB", (9, 9), (40,) * 3).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    assert command("classify", tmp_path / "a.png", tmp_path / "b.png", "--weights", run, "--json") == 0
+    told = capsys.readouterr()
+    assert len(json.loads(told.out)) == 1 and "left out:" in told.err and "b.png" in told.err
+
+
 def test_evaluate_a_run_repeats_its_own_test(run, tmp_path, capsys):
     """The same accuracy as the run found at its end, by the same pipeline; pictures and figures in a folder."""
     accuracy = json.loads((run / "run.json").read_text()) and mc.weights.load_metadata(run / "best.safetensors")
@@ -112,6 +120,11 @@ def test_mistakes_of_a_user(run, mean_grey, tmp_path, monkeypatch, capsys):
         (("classify", "bad.png", "--weights", "none.pth"), "none.pth"),
         (("classify", "bad.png", "--weights", run, "--model", "resnet18"), f"holds weights of {mean_grey}"),
         (("evaluate", "--weights", run, "--crops", "10"), "ten crops are cut out of larger pictures"),
+        (("classify", "bad.png", "--weights", "nowhere"), "there is no file nowhere"),
+        (("classify", "bad.png", "--weights", "empty"), "there is no file empty/best.safetensors"),
+        (("classify", "bad.png", "--weights", run, "--variant", "lecture"), "not 'lecture'"),
+        (("evaluate", "--weights", run, "--size", "4"), "--data folder:DIR"),
+        (("evaluate", "--weights", run, "--data", "digits"), "no class '0'"),
         (("evaluate", "--weights", run, "--data", "folder:other"), "the network has no class 'black'"),
         (("evaluate", "--weights", "w.npz", "--model", mean_grey), "do not say what to test them on"),
     ):
@@ -137,9 +150,9 @@ def test_ten_crops_are_the_mean_of_ten(mean_grey, tmp_path):
 
 
 def test_names_and_their_synonyms():
-    """A class is known by its whole name, by each of its synonyms, and by its number."""
+    """A class is known by its whole name and by each of its synonyms."""
     classes = ["tench, Tinca tinca", "crane", "crane, bird"]
-    dataset = data.ArrayDataset(np.zeros((1, 1, 2, 2), np.float32), [0], ["Tinca_tinca", "2", "crane"])
+    dataset = data.ArrayDataset(np.zeros((1, 1, 2, 2), np.float32), [0], ["Tinca_tinca", "bird", "crane"])
     assert recognition.labels_for(classes, dataset).tolist() == [0, 2, 1]
     assert recognition.class_names(3) == ["class 0", "class 1", "class 2"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 
@@ -276,3 +277,67 @@ def test_confusion_is_drawn_with_names_and_shares(tmp_path):
     assert [t.get_text() for t in axes.get_yticklabels()] == ["cat", "dog"]
     assert sorted(t.get_text() for t in axes.texts) == ["100", "25", "75"]
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_last_update_of_an_epoch_is_a_mean_too():
+    """Five batches, an update every four: the fifth's gradient counts whole, not divided by four; the rate written down
+    is that of the epoch's last update."""
+    rng = np.random.default_rng(0)
+    batches = [(rng.standard_normal((2, 3)), np.array([0, 1])) for _ in range(5)]
+
+    def trained(accumulate, groups):
+        mc.manual_seed(0)
+        model = nn.Linear(3, 2).to("float64")
+        sgd = optim.SGD(model.parameters(), 0.5)
+        schedule = optim.lr_scheduler.StepLR(sgd, 2, gamma=0.1)
+        rows = Trainer(model, sgd, groups, schedule=schedule, progress=False, accumulate=accumulate).fit(1)
+        return model.weight.data, rows[0]["lr"]
+
+    four = np.concatenate([x for x, _ in batches[:4]]), np.concatenate([y for _, y in batches[:4]])
+    (one, rate), (two, same) = trained(4, batches), trained(1, [four, batches[4]])
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+    assert rate == same == 0.5
+
+
+def test_ctrl_c_stops_at_the_end_of_an_epoch_whose_gradients_wait(tmp_path, monkeypatch):
+    """With more accumulated batches than an epoch has, the only update is at its end; there the run stops, saved."""
+    model, optimizer, train = small_problem()
+    trainer = Trainer(model, optimizer, train, out=tmp_path, progress=False, accumulate=100)
+    step = trainer.step
+
+    def interrupted(images, labels):
+        os.kill(os.getpid(), signal.SIGINT)
+        trainer.step = step
+        return step(images, labels)
+
+    trainer.step = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(50)
+    assert len(trainer.rows) == 1 and (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_parts_that_do_not_fit_are_named():
+    model, optimizer, train = small_problem()
+    other = optim.SGD(nn.Linear(2, 2).parameters(), 0.1)
+    for options, says in (
+        ({"profile": True}, "profile must be mc.profile"),
+        ({"schedule": lambda t: 0.1}, "LambdaLR"),
+        ({"schedule": optim.lr_scheduler.StepLR(other, 3)}, "another optimiser"),
+    ):
+        with pytest.raises(mc.ArgumentError, match=says):
+            Trainer(model, optimizer, train, **options)
+    for call in (Trainer(model, optimizer, train).resume, Trainer(model, optimizer, train).save_checkpoint):
+        with pytest.raises(mc.ArgumentError, match="pass out="):
+            call()
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.fc(x.flatten(1)), x
+
+    pair = Pair()
+    with pytest.raises(mc.ArgumentError, match=r"Pair: forward must return logits \(N, classes\), but returned tuple"):
+        Trainer(pair, optim.SGD(pair.parameters(), 0.1), train, progress=False).fit(1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DtypeError
 from ..ops import checks
 from ..tensor import Tensor
 
@@ -64,6 +64,10 @@ class MixUp:
 
     def __call__(self, images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Mixed:
         """Mix a batch: images (N, C, H, W), labels (N,)."""
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.dtype.kind != "f":
+            raise DtypeError(f"MixUp mixes floats, got images of {images.dtype}; pixels of 0 to 255: images / 255")
+        rng = np.random.default_rng(rng)  # a generator stays what it is
         share = float(rng.beta(self.alpha, self.alpha))
         share = max(share, 1 - share)
         others = rng.permutation(len(images))
