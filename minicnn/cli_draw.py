@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from .cli_models import model_options, shape_of_model
@@ -23,6 +25,8 @@ def draw(name, size, variant, settings, classes, out, training) -> None:
     from .diagram import architecture
 
     model, size, title = shape_of_model(name, size, variant, settings, classes)
-    path = free_name(f"{name}.svg" if out is None else out)
+    if out is None:
+        out = re.sub(r"[^\w.-]+", "-", name).strip("-.") + ".svg"  # mynet.py:Net
+    path = free_name(out)
     architecture(model, size, path, title.rsplit(" ", 1)[0], training)  # the picture says the image's size itself
     click.echo(f"wrote {path}")

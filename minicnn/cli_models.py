@@ -26,6 +26,15 @@ class Size(click.ParamType):
         return sides
 
 
+#: what --option cannot set, and what does
+TAKEN = {
+    "num_classes": "the number of outputs is given by --classes",
+    "variant": "the variant is given by --variant",
+    "name": "the model's name is given by the argument MODEL",
+    "weights": "a model here has shapes but no numbers, and needs no weights",
+}
+
+
 def model_options(command):
     """Decorator: which model, and what of it."""
     for option in (
@@ -42,10 +51,14 @@ def shape_of_model(name: str, size, variant, settings, classes):
     """A model that has shapes but no numbers, its image size, and a title."""
     from . import models
 
+    settings = dict(settings)
+    for setting in settings:
+        if setting in TAKEN:
+            raise ArgumentError(f"--option {setting}=...: {TAKEN[setting]}")
     with shapes.shapes_only():
-        model = models.get_model(name, num_classes=classes, variant=variant, **dict(settings))
+        model = models.get_model(name, num_classes=classes, variant=variant, **settings)
     size = size or models.input_size(name, model)
-    extras = [variant, *(f"{k}={v}" for k, v in settings)]
+    extras = [variant, *(f"{k}={v}" for k, v in settings.items())]
     return model, size, " ".join([name, *(e for e in extras if e), "x".join(map(str, size))])
 
 

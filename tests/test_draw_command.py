@@ -49,6 +49,18 @@ def test_command_draws_a_model_of_ones_own(tmp_path, monkeypatch):
     assert {"mine", "2 ×", "fc, 9", "image 3x10x12", "global average pool"} <= texts("mine.svg")
 
 
+def test_the_name_of_a_file_of_ones_own_is_cleaned(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_FILES", {})
+    (tmp_path / "net.py").write_text(
+        "from minicnn import nn\n"
+        "def Net(num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(12, num_classes))\n"
+    )
+    cli.main("draw net.py:Net --input 3x2x2".split())
+    assert {p.name for p in tmp_path.glob("*.svg")} == {"net.py-Net.svg"}
+
+
 @pytest.mark.parametrize("arguments, says", [
     ("", ("MODEL",)),
     ("rsnet50", ("'rsnet50'", "did you mean resnet50")),

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from ..errors import ArgumentError, suggest
 from ..nn import Module
 from ..ops import checks
-from .own import builder_from, is_file
+from .own import builder_from, is_file, stamp
 
 _MODELS: dict[str, _Entry] = {}
+_FILES: dict[str, tuple[_Entry, tuple]] = {}  # FILE.py:NAME -> it, and which state of the file it was read from
+#: parameters that an option can be given to
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def register_model(
     """
 
     def add(builder: Callable[..., Module]) -> Callable[..., Module]:
-        if "num_classes" not in inspect.signature(builder).parameters:
+        if not _takes(builder, "num_classes"):
             raise ArgumentError(f"register_model({name!r}): the builder must take num_classes")
         _MODELS[name] = _Entry(builder, num_classes, variants, tuple(input_size))
         return builder
@@ -55,7 +58,7 @@ def takes(name: str, option: str) -> bool:
 
 
 def list_models() -> list[str]:
-    """All names, sorted."""
+    """All names, sorted; models in files of one's own are not among them."""
     return sorted(_MODELS)
 
 
@@ -75,12 +78,47 @@ def variants(name: str) -> tuple[str, ...]:
     return _entry(name).variants
 
 
+def takes(name: str, option: str) -> bool:
+    """Whether a model can be given ``option``: its builder names it, or takes any (``**kwargs``)."""
+    return _takes(_entry(name).builder, option)
+
+
+def _takes(builder: Callable, option: str) -> bool:
+    parameters = inspect.signature(builder).parameters.values()
+    return any(p.kind is p.VAR_KEYWORD or p.name == option and p.kind in BY_NAME for p in parameters)
+
+
 def _entry(name: str) -> _Entry:
     if is_file(name) and name not in _MODELS:
-        register_model(name, num_classes=10)(builder_from(name))
+        return _in_file(name)
     if name not in _MODELS:
         raise ArgumentError(f"there is no model {name!r}; {suggest(name, _MODELS)}")
     return _MODELS[name]
+
+
+def _in_file(name: str) -> _Entry:
+    """Read again when the file was edited: a notebook lives longer than a version of a model."""
+    entry, read = _FILES.get(name, (None, None))
+    now = stamp(name)
+    if entry is None or read != now:
+        entry = _Entry(builder_from(name), 10, ("paper",), (3, 224, 224))
+        _FILES[name] = entry, now
+    return entry
+
+
+def _check_options(name: str, builder: Callable, options: dict) -> None:
+    """Each option is one of the builder's, and none that it cannot do without is missing."""
+    own = [p for p in inspect.signature(builder).parameters.values() if p.name != "num_classes"]
+    for option in options:
+        if not _takes(builder, option):
+            known = ", ".join(p.name for p in own if p.kind in BY_NAME)
+            raise ArgumentError(f"{name} has no option {option!r}; it has {known or 'none'}")
+    for parameter in own:
+        if parameter.kind in BY_NAME and parameter.default is parameter.empty and parameter.name not in options:
+            raise ArgumentError(
+                f"{name} needs the option {parameter.name}; give --option {parameter.name}=..., in Python "
+                f"get_model({name!r}, {parameter.name}=...)"
+            )
 
 
 def get_model(name: str, num_classes: int | None = None, variant: str | None = None, weights=None, **options) -> Module:
@@ -124,10 +162,7 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
     if len(entry.variants) > 1:
         options["variant"] = variant or entry.variants[0]
     classes = checks.whole(name, "num_classes", entry.num_classes if num_classes is None else num_classes)
-    known = [p for p in inspect.signature(entry.builder).parameters if p != "num_classes"]
-    for option in options:
-        if option not in known:
-            raise ArgumentError(f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}")
+    _check_options(name, entry.builder, options)
     model = entry.builder(num_classes=classes, **options)
     if not isinstance(model, Module):
         raise ArgumentError(f"{name}: its builder must return a Module, but returned {model!r}; is its return missing?")
