@@ -51,12 +51,6 @@ def register_model(
     return add
 
 
-def takes(name: str, option: str) -> bool:
-    """Whether a model's builder has such an option, or takes any."""
-    parameters = inspect.signature(_entry(name).builder).parameters
-    return option in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
 def list_models() -> list[str]:
     """All names, sorted; models in files of one's own are not among them."""
     return sorted(_MODELS)
