@@ -139,6 +139,7 @@ def test_fewer_epochs_squeeze_the_schedule():
     assert Recipe(schedule="plateau", epochs=60, patience=10).in_epochs(12).patience == 2
 
 
+@pytest.mark.compiled
 def test_the_papers_recipe_on_the_command_line(tmp_path, capsys):
     """``--recipe paper``: other options override it, fewer epochs squeeze it, and LeNet-5 says that it has none."""
     options = "--epochs 1 --data digits --recipe paper --batch-size 512 --lr 0.001".split()
