@@ -186,6 +186,19 @@ def test_a_large_model_costs_no_memory():
     assert table.total_memory > 1e9 and most < 30e6
 
 
+def test_joins_and_sums_cost_no_memory_either():
+    """What NumPy would compute, not a kernel: GoogLeNet's joined branches and ResNet's sums, forward and backward."""
+    with kernels.shapes_only():
+        joined, added, padded = (models.get_model(name) for name in ("googlenet", "resnet50", "resnet20"))
+    tracemalloc.start()
+    table = mc.summary(joined, (3, 2000, 2000), show=False)
+    mc.summary(padded, (3, 2000, 2000), show=False)
+    memory = training_memory(added, (3, 224, 224), 512)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert table.total_memory > 500e6 and memory.activations > 70e9 and most < 50e6
+
+
 @pytest.mark.parametrize("size, batch", [((3, 32, 32), 16), ((3, 48, 48), 4)])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_memory_is_what_a_step_takes(size, batch, optimizer):
