@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import shapes
+from .blanks import blank
+
 IMAGE = "image"  # 4-d: (N, C, H, W) -> C-contiguous (N, H, W, C)
 VECTOR = "vector"  # anything else: made C-contiguous, axes as they are
 STATISTIC = "statistic"  # VECTOR, but it may be float64 beside float32 images
@@ -28,6 +31,8 @@ def channels_last(x: np.ndarray) -> np.ndarray:
 
 def channels_last_full(shape, value: float, dtype: np.dtype) -> np.ndarray:
     """A new array of one value, of the logical ``shape``, channels side by side in memory if it is 4-d."""
+    if shapes.wanted():
+        return blank(tuple(shape), dtype)
     if len(shape) != 4:
         return np.full(shape, value, dtype)
     n, c, h, w = shape

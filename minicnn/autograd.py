@@ -18,6 +18,7 @@ import numpy as np
 from . import running
 from .errors import ArgumentError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .kernels import shapes
+from .kernels.blanks import as_blank
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
 _creation_order = itertools.count()
@@ -139,7 +140,8 @@ class Function:
             watcher.forward_begins(ctx, options)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
             arrays = [None if t is None else t.data for t in tensors]
-            out = _one_array(cls, cls.forward(ctx, *arrays, **options))
+            given = map(as_blank, arrays) if shapes.wanted() else arrays
+            out = _one_array(cls, cls.forward(ctx, *given, **options))
         if shapes.wanted() and any(out.strides):  # what NumPy computed, not a kernel: nobody asks for the numbers
             out = shapes.blank(out.shape, out.dtype)
         for watcher in watchers:
@@ -229,6 +231,8 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
             elif tensor.node not in pending:
                 pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
                 heapq.heappush(queue, (-tensor.node.order, tensor.node))
+            elif shapes.wanted():
+                pass  # the sum looks like what is there
             elif tensor.node in owned:
                 pending[tensor.node] += part
             else:
@@ -262,7 +266,7 @@ def _starting_gradient(root: Tensor, grad) -> np.ndarray:
 def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]:
     """Call the function's backward, and check what it returns: one gradient per input, of its shape and dtype."""
     name = node.function.__name__
-    parts = node.function.backward(node, grad)
+    parts = node.function.backward(node, as_blank(grad) if shapes.wanted() else grad)
     if parts is None:
         raise ShapeError(
             f"{name}.backward returned None, no gradients for {len(node.inputs)} inputs; is its return missing?"
@@ -287,14 +291,16 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
                 raise ShapeError(
                     f"{name}.backward returned a gradient of shape {part.shape} for input {i} of shape {tensor.shape}"
                 )
-            part = sum_to_shape(part, tensor.shape)
+            part = sum_to_shape(as_blank(part) if shapes.wanted() else part, tensor.shape)
         checked.append(part.astype(tensor.dtype, copy=False))
     return checked
 
 
 def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
     """Accumulate into ``leaf.grad``, which must be nobody else's array: it is the user's to change."""
-    if leaf.grad is not None:
+    if shapes.wanted():
+        leaf.grad = part
+    elif leaf.grad is not None:
         leaf.grad = np.asarray(leaf.grad + part)  # asarray: NumPy makes scalars of 0-d sums
     elif any(isinstance(a, np.ndarray) and np.may_share_memory(part, a) for a in may_alias):
         leaf.grad = part.copy(order="K")

@@ -90,12 +90,18 @@ class Summary:
         Of layers that did not run, such as auxiliary heads in evaluation.
     pools : bool
         Whether pools are counted in memory and multiply-adds.
+    cut : tuple of str
+        Names of the rows that have parameters but do not depend on the image.
+    strange_params : int
+        Used in the forward, but not among ``model.parameters()``.
     """
 
     title: str
     rows: tuple[Row, ...]
     unused_params: int = 0
     pools: bool = False
+    cut: tuple[str, ...] = ()
+    strange_params: int = 0
 
     @property
     def total_params(self) -> int:
@@ -165,9 +171,12 @@ def summary(
         If the model does not take images of that size; the message names the layer.
     """
     steps, _ = watch("summary", model, input_size, training)
-    rows, found = _rows(steps)
-    unused = sum(p.size for p in model.parameters() if id(p) not in found)
-    result = Summary(title or f"{type(model).__name__}, {'x'.join(map(str, input_size))}", tuple(rows), unused, pools)
+    rows, cut = _rows(steps)
+    used = {id(p): p for step in steps for p in step.parameters}
+    own = {id(p): p for p in model.parameters()}
+    unused, strange = (sum(p.size for i, p in a.items() if i not in b) for a, b in ((own, used), (used, own)))
+    title = title or f"{type(model).__name__}, {'x'.join(map(str, input_size))}"
+    result = Summary(title, tuple(rows), unused, pools, cut, strange)
     if show:
         print(result)
     return result
@@ -208,9 +217,10 @@ def ready(model: Module, training: bool) -> Iterator[None]:
     random.state.set(before)  # dropout has counted
 
 
-def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
-    """Rows of a run, and the ids of the parameters that it used."""
+def _rows(steps: list[Step]) -> tuple[list[Row], tuple[str, ...]]:
+    """Rows of a run, and the names of those that have parameters but do not depend on the image."""
     rows: list[Row] = []
+    cut: list[Row] = []
     row_of: dict[int, Row] = {}  # step -> the row of its result
     waiting: dict[str, int] = {}  # parameters used before the image comes into play, by path
     found: set[int] = set()
@@ -219,6 +229,10 @@ def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
         own = [p for p in step.parameters if id(p) not in found]
         found.update(map(id, own))
         params = sum(p.size for p in own)
+        if step.outside and step.parameters and (kind := _kind(step)) in (*COUNTED, "bn"):
+            cut.append(_row(step, kind, params + waiting.pop(step.path, 0)))
+            rows.append(_numbered(cut[-1], taken))
+            continue
         if not step.sources:  # arithmetic on weights: their layer's row comes later
             waiting[step.path] = waiting.get(step.path, 0) + params
             continue
@@ -228,14 +242,18 @@ def _rows(steps: list[Step]) -> tuple[list[Row], set[int]]:
             row_of[number] = before
         elif (kind := _kind(step)) is not None or params and (before is None or _path(before) != step.path):
             row = _row(step, kind or step.op, params + waiting.pop(step.path, 0))
-            taken[row.name] += 1
-            row.name += f" ({taken[row.name]})" if taken[row.name] > 1 else ""
-            rows.append(row)
+            rows.append(_numbered(row, taken))
             row_of[number] = row
         elif before is not None:  # an activation, a scale: part of what came before
             before.params += params
             row_of[number] = before
-    return rows, found
+    return rows, tuple(row.name for row in cut)
+
+
+def _numbered(row: Row, taken: Counter[str]) -> Row:
+    taken[row.name] += 1
+    row.name += f" ({taken[row.name]})" if taken[row.name] > 1 else ""
+    return row
 
 
 def _kind(step: Step) -> str | None:

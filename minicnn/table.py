@@ -77,6 +77,17 @@ def footer(summary: Summary) -> list[str]:
         lines.append(f"? = cost unknown, not in the total: {', '.join(summary.unknown)}.")
     if summary.unused_params:
         lines.append(f"{summary.unused_params:,} more parameters are in layers that did not run.")
+    if summary.cut:
+        verb = "does" if len(summary.cut) == 1 else "do"
+        lines.append(
+            f"{', '.join(summary.cut)} {verb} not depend on the image: the forward leaves the framework before it, for "
+            "NumPy or a new tensor; nothing before that place will be trained."
+        )
+    if summary.strange_params:
+        lines.append(
+            f"{summary.strange_params:,} parameters are used but are not the model's: they will be neither trained nor "
+            "saved; use nn.ModuleList instead of a list, and make layers in __init__."
+        )
     return lines
 
 

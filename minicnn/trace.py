@@ -38,6 +38,9 @@ class Step:
     window : Window or None
     field : Field or None
         None if it does not depend on the image, or is unknown.
+    outside : bool
+        Whether it works on numbers that come neither from the image nor from parameters: often the forward has left
+        the framework before it, for NumPy.
     """
 
     op: str | None
@@ -52,6 +55,7 @@ class Step:
     macs: int | None
     window: Window | None
     field: Field | None = field(default=None)
+    outside: bool = False
 
 
 class Tracer(running.Watcher):
@@ -61,6 +65,7 @@ class Tracer(running.Watcher):
         self.paths = {id(module): path for path, module in model.named_modules()}
         self.steps: list[Step] = []
         self._made: dict[int, tuple[weakref.ref, int]] = {}  # id of an array -> it, and the step that made it
+        self._of_weights: dict[int, weakref.ref] = {}  # results of arithmetic on weights alone
         self._options: dict = {}
 
     def begin(self, images: np.ndarray) -> None:
@@ -76,6 +81,7 @@ class Tracer(running.Watcher):
         sources = [made for made in map(self._source, inputs) if made is not None]
         seen = costs.window(op, shapes, out.shape, self._options)
         known = [costs.ONE_PIXEL if s == -1 else self.steps[s].field for s in sources]
+        outside = not sources and not all(map(self._is_weight, ctx.inputs))
         clear = op is not None and None not in known
         self.steps.append(
             Step(
@@ -91,10 +97,20 @@ class Tracer(running.Watcher):
                 macs=costs.multiply_adds(op, ctx.function, shapes, out.shape, self._options),
                 window=seen,
                 field=costs.receptive_field(known, seen, self._options) if clear else None,
+                outside=outside,
             )
         )
         if sources:  # arithmetic on weights is no part of the way from the image
             self._made[id(out)] = weakref.ref(out), len(self.steps) - 1
+        elif not outside:
+            self._of_weights[id(out)] = weakref.ref(out)
+
+    def _is_weight(self, tensor: Tensor | None) -> bool:
+        """Whether it is a parameter, was made of parameters, or is a single number beside them."""
+        if tensor is None or isinstance(tensor, Parameter) or tensor.ndim == 0:
+            return True
+        reference = self._of_weights.get(id(tensor.data))
+        return reference is not None and reference() is tensor.data
 
     def made_by(self, output) -> list[int]:
         """The steps that made what a model gave: a tensor, or several in tuples, lists or dicts; -1 is the image."""

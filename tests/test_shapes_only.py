@@ -63,3 +63,38 @@ def test_only_this_thread_and_only_this_block():
         assert not kernels.relu(x).any()
         raise KeyError
     assert seen[0].all() and kernels.relu(x).all()
+
+
+PAIR = np.random.default_rng(0).random((2, 2, 4, 3, 3)).astype(np.float32) + 0.5
+OPERATIONS = {
+    "add": lambda a, b: a + b[:, :1], "div": lambda a, b: a / b, "pow": lambda a, b: a**b, "number": lambda a, b: 2 * a,
+    "sigmoid": lambda a, b: mc.functional.sigmoid(a), "softmax": lambda a, b: mc.functional.softmax(a, 1),
+    "mean": lambda a, b: a.mean((2, 3), keepdims=True) * b, "max": lambda a, b: a.max(1) + b.sum(),
+    "var": lambda a, b: a.var((0, 2)), "cat": lambda a, b: mc.cat([a, b], axis=-3), "clip": lambda a, b: a.clip(0, 1),
+    "pad": lambda a, b: mc.functional.pad(a, (1, 2, 0, 1)), "slice": lambda a, b: a[:, 1:, ::2] * b[0, 0, 0, 0],
+    "pick": lambda a, b: a[:, [0, 2, 2]], "shuffle": lambda a, b: mc.functional.channel_shuffle(a, 2) + b,
+    "maximum": lambda a, b: mc.functional.maximum(a, b), "cast": lambda a, b: a.to("float64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_numpy_operations_give_the_shapes_they_give_in_earnest(name):
+    """Results and gradients: the shapes and dtypes of a real run, and no numbers."""
+
+    def run(arrays):
+        leaves = [mc.Tensor(array, requires_grad=True) for array in arrays]
+        out = OPERATIONS[name](*leaves)
+        out.backward(np.ones(out.shape, out.dtype))
+        return [None if a is None else (a.shape, a.dtype) for a in (out.data, *(leaf.grad for leaf in leaves))], out
+
+    real, _ = run(PAIR)
+    with kernels.shapes_only():
+        blank, out = run([shapes.blank(a.shape, a.dtype) for a in PAIR])
+        assert not any(out.data.strides)
+    assert blank == real
+
+
+def test_shapes_that_do_not_fit_are_found_without_computing():
+    a, b = (mc.Tensor(shapes.blank(shape, np.float32)) for shape in ((2, 3), (2, 4)))
+    with kernels.shapes_only(), pytest.raises(mc.ShapeError, match="do not fit together"):
+        a + b

@@ -186,6 +186,19 @@ def test_a_large_model_costs_no_memory():
     assert table.total_memory > 1e9 and most < 30e6
 
 
+def test_joins_and_sums_cost_no_memory_either():
+    """What NumPy would compute, not a kernel: GoogLeNet's joined branches and ResNet's sums, forward and backward."""
+    with kernels.shapes_only():
+        joined, added, padded = (models.get_model(name) for name in ("googlenet", "resnet50", "resnet20"))
+    tracemalloc.start()
+    table = mc.summary(joined, (3, 2000, 2000), show=False)
+    mc.summary(padded, (3, 2000, 2000), show=False)
+    memory = training_memory(added, (3, 224, 224), 512)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert table.total_memory > 500e6 and memory.activations > 70e9 and most < 50e6
+
+
 @pytest.mark.parametrize("size, batch", [((3, 32, 32), 16), ((3, 48, 48), 4)])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_memory_is_what_a_step_takes(size, batch, optimizer):
@@ -220,3 +233,43 @@ def test_training_memory_refuses_what_it_does_not_know():
         training_memory(nn.Conv2d(3, 2, 1), (3, 4, 4), optimizer="lion")
     with pytest.raises(mc.ArgumentError, match="batch_size must be a whole number >= 1, got 0"):
         training_memory(nn.Conv2d(3, 2, 1), (3, 4, 4), 0)
+
+
+class ThroughNumPy(nn.Module):
+    """Its forward leaves the framework between two layers; another layer's weights are made of weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.bn = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5)
+        self.low, self.high = nn.Parameter(np.ones((4, 1), np.float32)), nn.Parameter(np.ones((1, 4), np.float32))
+
+    def forward(self, x):
+        mixed = F.conv2d(self.a(x), (F.relu(self.low) @ self.high).reshape(4, 4, 1, 1))
+        return self.bn(self.b(mc.Tensor(mixed.data * np.float32(2))))
+
+
+def test_a_forward_that_leaves_the_framework_is_noticed():
+    """What comes behind has rows without a field, and a line says so; weights made of weights are no such thing."""
+    table = mc.summary(ThroughNumPy(), (3, 8, 8), show=False)
+    found = {r.name: r for r in table.rows}
+    assert table.cut == ("b", "bn") and table.unused_params == 0
+    assert table.total_params == ThroughNumPy().num_parameters()
+    assert (found["b"].rf, found["b"].macs, found["a"].rf) == (None, 5 * 16 * 36, 3)
+    assert "b, bn do not depend on the image: the forward leaves the framework before it" in str(table)
+    assert mc.summary(Branches(), (3, 8, 8), show=False).cut == ()
+
+
+def test_layers_in_a_plain_list_are_noticed():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.layers = nn.Conv2d(3, 4, 1), [nn.Conv2d(4, 4, 1, bias=False)]
+
+        def forward(self, x):
+            return self.layers[0](self.first(x))
+
+    table = mc.summary(Listed(), (3, 8, 8), show=False)
+    assert table.strange_params == 16 and "16 parameters are used but are not the model's" in table.to("markdown")
+    assert "nn.ModuleList" in str(table)
+    whole = mc.summary(Branches(), (3, 8, 8), show=False)
+    assert whole.strange_params == 0 and "ModuleList" not in str(whole)
