@@ -161,3 +161,29 @@ def test_worst_mistakes_come_in_the_order_of_sureness():
     p = np.array([[0.6, 0.4], [0.05, 0.95], [0.9, 0.1], [0.3, 0.7]])
     assert judgement.worst_mistakes(p, np.array([1, 0, 0, 0]), most=2).tolist() == [1, 3]
     assert judgement.evaluation(p, np.array([1, 0, 0, 0])).confusion.tolist() == [[1, 2], [1, 0]]
+
+
+@pytest.mark.parametrize("kind", ["CMYK", "palette", "16-bit", "alpha", "turned", "animated", "1x1", "wide"])
+def test_pictures_of_every_kind(kind, run, tmp_path, capsys):
+    """All light: however the file stores it, the answer is the same."""
+    path, light = tmp_path / "x.png", (212, 212, 212)
+    if kind == "CMYK":
+        path = tmp_path / "x.jpg"
+        Image.new("CMYK", (20, 20), (0, 0, 0, 43)).save(path)
+    elif kind == "palette":
+        Image.new("RGB", (20, 20), light).convert("P", palette=Image.Palette.ADAPTIVE).save(path)
+    elif kind == "16-bit":
+        Image.fromarray(np.full((20, 20), 212 * 257, np.uint16)).save(path)
+    elif kind == "alpha":
+        Image.new("LA", (20, 20), (212, 255)).save(path)
+    elif kind == "turned":
+        path, exif = tmp_path / "x.jpg", Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (30, 20), light).save(path, exif=exif)
+    elif kind == "animated":
+        path = tmp_path / "x.gif"
+        Image.new("RGB", (20, 20), light).save(path, save_all=True, append_images=[Image.new("RGB", (20, 20), 0)])
+    else:
+        Image.new("RGB", (1, 1) if kind == "1x1" else (900, 3), light).save(path)
+    assert command("classify", path, "--weights", run, "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["top"][0]["name"] == "light"
