@@ -301,6 +301,7 @@ def test_command_line(command, says, tmp_path, monkeypatch, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.compiled
 def test_diverging_command_leaves_no_empty_folder(tmp_path, monkeypatch, capsys):
     """A rate that explodes in the first epoch: the last line says so, and there is no run to keep."""
     monkeypatch.chdir(tmp_path)

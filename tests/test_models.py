@@ -54,6 +54,7 @@ def test_lenet5_takes_28_and_32_pixels(variant):
         assert model(np.zeros((2, 1, size, size), np.float32)).shape == (2, 10)
 
 
+@pytest.mark.compiled
 def test_lenet5_gradients():
     """The sparse convolution and the learned subsampling, through the whole network."""
     model = models.get_model("lenet5").to("float64")

@@ -231,6 +231,7 @@ def test_train_command_in_this_process(tmp_path, capsys):
     assert capsys.readouterr().out.count("test accuracy: ") == 2
 
 
+@pytest.mark.compiled
 def test_small_images_are_enlarged_for_lenet(tmp_path, capsys):
     """`minicnn train --model lenet5 --data digits` runs: 8x8 images become 32x32."""
     runs.train(Run("lenet5", "digits", Recipe(epochs=1, batch_size=256, lr=0.01)), str(tmp_path / "r"))
