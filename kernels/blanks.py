@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import shapes
+
 
 class Blank(np.ndarray):
     """A view whose strides are all 0; arithmetic, sums, copies and joins of it give blanks again."""
@@ -42,8 +44,8 @@ class Blank(np.ndarray):
 
 
 def blank(shape: tuple[int, ...], dtype) -> Blank:
-    """Zeros of any shape in the memory of one: all strides are 0."""
-    return np.lib.stride_tricks.as_strided(np.zeros((), dtype), shape, (0,) * len(shape)).view(Blank)
+    """:func:`.shapes.blank`, as a Blank."""
+    return shapes.blank(shape, dtype).view(Blank)
 
 
 def as_blank(array: np.ndarray | None) -> np.ndarray | None:

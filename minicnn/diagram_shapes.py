@@ -6,6 +6,7 @@ itself with its axis at ``x``, from ``y`` downwards.
 
 from __future__ import annotations
 
+import abc
 import math
 from dataclasses import dataclass
 
@@ -17,19 +18,21 @@ GAP = 0.17  # between boxes
 LANE = 0.2  # between a column and the shortcut beside it
 
 
-class Shape:
+class Shape(abc.ABC):
+    """Base of the shapes."""
+
     left = right = height = 0.0
     below = GAP  # to the next one
     entered = True  # whether a line comes in from above; its arrow's head is drawn by the shape that it points to
-
     leaves = True  # whether the way goes on below
 
     def draw_head(self, pen: Pen, x: float, y: float) -> None:
         if self.entered:
             pen.head((x, y - 1), (x, y))
 
+    @abc.abstractmethod
     def draw(self, pen: Pen, x: float, y: float) -> None:
-        raise NotImplementedError
+        """With the axis at ``x``, from ``y`` downwards."""
 
 
 class Box(Shape):

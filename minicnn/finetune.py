@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import pathlib
 from collections.abc import Iterable
 
 from . import models
 from .data.transforms import Normalize
-from .errors import ArgumentError, FileError, suggest
+from .errors import ArgumentError, suggest
+from .models.loading import existing
 from .nn import Module
 from .weights import load_metadata
 
@@ -35,7 +35,7 @@ def build(name: str, classes: int, channels: int, variant=None, weights=None, fr
         if taken in options:
             raise ArgumentError(f"{name}: {taken} is no option of the model's builder, but has a place of its own")
     if weights not in (None, "torchvision"):
-        weights = weights_file(weights)
+        weights = existing(name, weights)
         described = metadata_of(weights)
         variant = variant or described.get("variant")
         options = {**described.get("options", {}), **options}
@@ -45,22 +45,6 @@ def build(name: str, classes: int, channels: int, variant=None, weights=None, fr
     model = models.get_model(name, num_classes=classes, variant=variant, weights=weights, **options)
     freeze_layers(model, freeze)
     return model
-
-
-def weights_file(weights) -> pathlib.Path:
-    """A file of weights, or of a run folder its best ones.
-
-    Raises
-    ------
-    FileError
-        There is no such file.
-    """
-    path = pathlib.Path(weights)
-    if path.is_dir():
-        path = path / "best.safetensors"
-    if not path.is_file():
-        raise FileError(f"there is no file {path}; name a file of weights, or the folder of a run")
-    return path
 
 
 def freeze_layers(model: Module, names: Iterable[str]) -> None:

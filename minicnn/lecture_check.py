@@ -11,7 +11,8 @@ from functools import cached_property
 from . import functional as F
 from . import models, nn
 from .kernels import shapes
-from .summary import Row, Summary, summary
+from .rows import Row
+from .summary import Summary, summary
 
 MB, KB = 2**20, 2**10
 NUMBER = re.compile(r"(?<![\w^.,])[0-9][0-9,]*(?:\.[0-9]+)?")

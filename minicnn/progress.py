@@ -7,16 +7,7 @@ import sys
 from tqdm.auto import tqdm
 
 from .metrics import Average
-
-
-def peak_memory() -> float | None:
-    """The most memory that this process has held so far, in MB; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux kilobytes
+from .profiling_memory import peak_mb
 
 
 def bar(batches: int, label: str, enabled: bool = True) -> tqdm:
@@ -33,5 +24,5 @@ def figures(average: Average, lr: float, images: int, seconds: float) -> dict[st
         "lr": f"{lr:.3g}",
         "images/s": f"{images / seconds:.0f}",
     }
-    memory = peak_memory()
+    memory = peak_mb()
     return shown if memory is None else {**shown, "mem": f"{memory:.0f}MB"}

@@ -16,6 +16,7 @@ from .autograd import no_grad
 from .data import FolderDataset, Loader, get_dataset, opening, transforms
 from .errors import ArgumentError, DataError
 from .models import pretrained
+from .models.loading import existing
 from .nn import Module
 from .nn.modes import evaluating
 from .tensor import as_tensor
@@ -77,7 +78,7 @@ def load(weights=None, model: str | None = None, variant: str | None = None) -> 
         If nobody says which model the weights belong to.
     """
     if weights not in (None, "torchvision"):
-        weights = finetune.weights_file(weights)
+        weights = existing(model or "classify", weights)
     described = finetune.metadata_of(weights) if weights not in (None, "torchvision") else {}
     if described:
         if variant not in (None, described["variant"]):

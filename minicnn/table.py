@@ -9,7 +9,8 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .summary import Row, Summary
+    from .rows import Row
+    from .summary import Summary
 
 HEAD = (
     "layer", "kind", "C", "H/W", "filters", "kernel", "stride", "pad", "C", "H/W", "memory KB", "params k", "flop M",

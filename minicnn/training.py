@@ -30,6 +30,7 @@ from .ops import checks
 from .optim import EMA, Optimizer, clip_grad_norm_
 from .optim.lr_scheduler import LRScheduler
 from .profiling import Profile
+from .profiling_memory import peak_mb
 from .tensor import Tensor, as_array, as_tensor
 
 COLUMNS = (
@@ -296,7 +297,7 @@ class Trainer:
             "epoch": epoch, "train_loss": average.loss, "train_accuracy": average.accuracy,
             "val_loss": validation and validation.loss, "val_accuracy": validation and validation.accuracy,
             "val_top5": validation and validation.top5, "lr": self._rate,
-            "images_per_second": images_per_second, "seconds": seconds, "peak_mb": progress.peak_memory(),
+            "images_per_second": images_per_second, "seconds": seconds, "peak_mb": peak_mb(),
         }  # fmt: skip
         self.rows.append(row)
         judged = average.accuracy if validation is None else validation.accuracy

@@ -12,9 +12,9 @@ from .autograd import enable_grad
 from .errors import ArgumentError
 from .kernels import shapes
 from .nn import Module
+from .nn.modes import ready
 from .ops import checks
 from .profiling_memory import MB, kept_bytes, total_bytes
-from .summary import ready
 from .tensor import Tensor
 
 #: optimiser -> arrays that it keeps for each parameter

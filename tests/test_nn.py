@@ -262,3 +262,14 @@ def test_weights_drawn_in_parts_are_those_of_one_draw(monkeypatch):
     mc.manual_seed(0)
     parts = nn.init.normal_(nn.Parameter(np.empty((7, 3, 2, 2), np.float32))).data
     np.testing.assert_array_equal(parts, whole)
+
+
+def test_ready_puts_back_dropouts_count_after_an_error():
+    """Looking at a model that fails half way must not change what the next training draws."""
+    before = mc.random.state.get()
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(3)).eval()
+    with pytest.raises(KeyError), nn.modes.ready(model, training=True):
+        assert model[0].training and not model[1].training
+        model[0](np.ones((1, 3, 2, 2), np.float32))
+        raise KeyError
+    assert mc.random.state.get() == before and not model[0].training

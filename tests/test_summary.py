@@ -13,7 +13,7 @@ import pytest
 import minicnn as mc
 from minicnn import functional as F
 from minicnn import kernels, models, nn, optim, random
-from minicnn.summary import Row
+from minicnn.rows import Row
 from minicnn.training_memory import training_memory
 
 

@@ -120,13 +120,18 @@ class Source:
 
 
 def existing(model: str, weights) -> pathlib.Path:
-    """``weights`` as a path to a file."""
+    """``weights`` as a path to a file; a run folder of ``minicnn train`` stands for its best weights."""
     try:
         path = pathlib.Path(weights)
     except TypeError:
         raise ArgumentError(
             f"{model}: weights is a path, or 'torchvision' for its published ones; got {type(weights).__name__}"
         ) from None
+    if path.is_dir():
+        best = path / "best.safetensors"
+        if not best.is_file():
+            raise FileError(f"{path} is a folder, but of no run: there is no file {best}; name a file of weights")
+        return best
     if not path.is_file():
         load(path)  # raises, and says what is there instead
     return path

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from .. import random
+from .layers import BatchNorm2d
 from .module import Module
 
 
@@ -18,6 +20,21 @@ def evaluating(model: Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             object.__setattr__(module, "training", mode)
+
+
+@contextlib.contextmanager
+def ready(model: Module, training: bool) -> Iterator[None]:
+    """To look at a model without a trace: evaluation or training mode inside the block, all but the batch-norms, whose
+    statistics must stay; afterwards every mode, and the count of dropouts, is as before."""
+    before = random.state.get()
+    try:
+        with evaluating(model):
+            if training:
+                for module in model.modules():
+                    object.__setattr__(module, "training", not isinstance(module, BatchNorm2d))
+            yield
+    finally:
+        random.state.set(before)
 
 
 def is_frozen(module: Module) -> bool:
