@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .arrayfiles import read_npz, read_safetensors
 from .errors import ArgumentError, FileError, MinicnnError
 from .files import replacing
 from .nn import Module
@@ -171,25 +172,7 @@ def _load_torch(path: pathlib.Path, part: str | None) -> dict[str, np.ndarray]:
         raise FileError(f"{path} is refused: {error}") from None
 
 
-def _load_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
-    with open(path, "rb") as file:  # np.load would leave a damaged file open
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("it holds one array without a name, as .npy files do")
-        arrays = {name: archive[name] for name in archive.files}
-    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-    if others:
-        raise ValueError(f"its member {others[0]!r} is no array")
-    return arrays
-
-
-def _load_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(path)
-
-
-_READERS = {".npz": _load_npz, ".safetensors": _load_safetensors}
+_READERS = {".npz": read_npz, ".safetensors": read_safetensors}
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, str]:
