@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import shutil
 import subprocess
@@ -40,15 +41,17 @@ def whole(request, tmp_path_factory):
     return path
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def little_memory():
-    """Whoever asks for much more memory than there is in use now gets none."""
+    """In this block, whoever asks for much more memory than there is in use now gets none."""
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 class Watch:
@@ -113,7 +116,7 @@ def damage(content: bytearray, what: str, at: int, count: int, some: bytes) -> N
         content[here] = bytes(ord("9") if 48 <= b < 58 else b for b in content[here])
 
 
-def test_any_damage(whole, tmp_path, little_memory):
+def test_any_damage(whole, tmp_path):
     """No other error than the one that names the file; nothing is run; time and memory stay bounded."""
     content = whole.read_bytes()
     sound = sum(array.nbytes for array in mc.load(whole).values())
@@ -128,7 +131,8 @@ def test_any_damage(whole, tmp_path, little_memory):
         path.write_bytes(copy)
         WATCH.on = True
         try:
-            state = mc.load(path)
+            with little_memory():
+                state = mc.load(path)
         except mc.FileError as error:
             outcomes["refused"] += 1
             assert path.name in str(error) and "\n" not in str(error) and len(str(error)) < 600
