@@ -29,14 +29,17 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 
-def channels_last_full(shape, value: float, dtype: np.dtype) -> np.ndarray:
-    """A new array of one value, of the logical ``shape``, channels side by side in memory if it is 4-d."""
+def channels_last_full(shape, value: float, dtype: np.dtype, like: np.ndarray) -> np.ndarray:
+    """A new array of one value, of the logical ``shape``, channels side by side in memory if it is 4-d.
+
+    It lives where ``like`` does, an array of any device.
+    """
     if shapes.wanted():
         return blank(tuple(shape), dtype)
     if len(shape) != 4:
-        return np.full(shape, value, dtype)
+        return np.full_like(like, value, dtype, order="C", shape=shape)
     n, c, h, w = shape
-    return np.full((n, h, w, c), value, dtype).transpose(0, 3, 1, 2)  # (N, C, H, W)
+    return np.full_like(like, value, dtype, order="C", shape=(n, h, w, c)).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 
 def to_room(array: np.ndarray | None, role: str, dtype: np.dtype) -> np.ndarray:
