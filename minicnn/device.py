@@ -38,7 +38,7 @@ def _module(device: str):
     """The array module of a device that is not the CPU."""
     try:
         return backend.array_module(device)
-    except backend.DeviceMissing as error:
+    except backend.DeviceUnavailable as error:
         raise DeviceError(str(error)) from None
 
 
