@@ -12,7 +12,7 @@ from test_kernels_agree import CASES, Draw, assert_agree, call
 
 from minicnn import kernels
 from minicnn.kernels import KERNELS
-from minicnn.kernels.cuda import conv, im2col, launcher
+from minicnn.kernels.cuda import conv, gemm, im2col, launcher
 
 NAMES = ("im2col", "col2im", "matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 CONVOLUTIONS = NAMES[3:]
@@ -113,12 +113,26 @@ def test_columns_are_made_for_a_few_images_at_a_time(xp, rng, monkeypatch, name,
 
 def test_column_memory_stays_within_its_bound():
     """Parts are as many images as fit the bound, and one where not even one fits."""
-    window = conv.Window.over((100, 32, 32, 64), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
-    one_image = 32 * 32 * 9 * 64 * 4
-    parts = [part.n for _, part in conv._parts(window, 4)]
-    assert sum(parts) == 100 and max(parts) == min(100, conv.COLUMN_BYTES // one_image)
-    huge = conv.Window.over((2, 4096, 4096, 64), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1))
-    assert [part.n for _, part in conv._parts(huge, 4)] == [1, 1]
+
+    def parts(shape, kernel_size, padding, groups):
+        window = conv.Window.over(shape, kernel_size, (1, 1), padding, (1, 1))
+        return [part.n for _, part in conv._parts(window, groups, 4)]
+
+    most = conv.COLUMN_BYTES // (32 * 32 * 9 * 64 * 4)
+    assert parts((100, 32, 32, 64), (3, 3), (1, 1, 1, 1), 1) == [most] * (100 // most) + [100 % most]
+    assert parts((2, 4096, 4096, 64), (3, 3), (1, 1, 1, 1), 1) == [1, 1]
+    pointwise = (1024, 256, 256, 2), (1, 1), (0, 0, 0, 0)
+    assert parts(*pointwise, 1) == [1024], "no columns, no bound"
+    assert parts(*pointwise, 2) == [512, 512], "groups need columns"
+    assert parts((2**17, 256, 256, 1), (1, 1), (0, 0, 0, 0), 1)[0] == 2**15 - 1, "cuBLAS counts rows with ints"
+
+
+def test_products_that_cublas_cannot_count_are_refused(xp, monkeypatch):
+    """CuPy would cut a size over 2**31 - 1 to 32 bits without a word."""
+    monkeypatch.setattr(gemm, "MOST", 3)
+    a, b = xp.ones((1, 2, 4)), xp.ones((1, 4, 2))
+    with pytest.raises(ValueError, match=r"\(1, 2, 4\) @ \(1, 4, 2\), but cuBLAS takes sizes up to 3; cut"):
+        kernels.matmul(a, b, False, False)
 
 
 def test_results_do_not_depend_on_the_grid(xp, rng):
