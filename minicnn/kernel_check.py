@@ -78,7 +78,7 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
-    with launcher.replaced(f"{kernel.file}.cu", text, str(path)):
+    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
         yield
 
 
@@ -90,8 +90,11 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
         expected = _results(kernel(*own), own)
     try:
         found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
-    except (sim.KernelFault, sim.CompileError, launcher.SignatureError) as fault:
+    except (sim.KernelFault, sim.CompileError) as fault:
         return str(fault), True
+    except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
+        needed = "; ".join(f"{k.name}({k.signature})" for k in launcher.Kernel.all() if k.file == f"{kernel.file}.cu")
+        return f"{error}. Its kernels must be called and take what ours do: {needed}", True
     for wanted, got in zip(expected, found, strict=True):
         if problem := _difference(wanted, got):
             return problem, False

@@ -195,8 +195,16 @@ class Kernel:
 
 
 def source(file: str) -> str:
-    """The text of a .cu file: the room's own, or what :func:`replaced` has put in its place."""
-    return _sources.get(file) or (FOLDER / file).read_text(encoding="utf-8")
+    """The text of a .cu file: the room's own, or what :func:`replaced` has put in its place.
+
+    Its first line tells compilers what it is called.
+    """
+    return _sources.get(file) or named(file, (FOLDER / file).read_text(encoding="utf-8"))
+
+
+def named(file: str, text: str) -> str:
+    """A text that begins with its file's name, so that a compiler's messages, and the simulator's, begin with it, too."""
+    return f'#line 1 "{file}"\n{text}'
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ class Module:
     ----------
     source : str
     filename : str
-        For messages.
+        For messages; a first line ``#line 1 "name"`` in the source says it, too.
     names : sequence of str
         Instances of templates, such as ``"relu<float>"``.
     options : sequence of str
@@ -146,7 +146,9 @@ class Module:
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
         check: bool = False,
     ) -> None:  # fmt: skip
-        self.source, self.filename, self.names, self.check = source, filename, tuple(names), check
+        said = re.match(r'#line 1 "([^"\n]+)"', source)  # whoever passes a text on can say so where it came from
+        self.source, self.filename = source, said[1] if said else filename
+        self.names, self.check = tuple(names), check
         self.options = tuple(o for o in options if re.match("-[DUI]", o))
 
     @functools.cached_property
@@ -186,6 +188,10 @@ class Module:
             found[table[i].name.decode()] = (table[i].run, _parameters(text.value.decode()))
             i += 1
         return found
+
+    def compile(self) -> None:
+        """Compile it now, not when the first kernel is asked for. Raises CompileError."""
+        self._kernels  # noqa: B018 - made when looked at
 
     def kernels(self) -> list[str]:
         """Names of all kernels."""
