@@ -13,11 +13,11 @@ numbers are NumPy's to the bit, types are NumPy 2's, layouts are CuPy's (element
 
 Stricter than CuPy: indices out of range raise (CuPy wraps them), NumPy arrays raise also where CuPy would hand them on
 to NumPy. Not imitated: streams and several devices (everything has happened when a call returns), the memory pool's
-stock, cuBLAS's rounding, ``ElementwiseKernel`` and ``ReductionKernel`` (write a .cu file: then the simulator checks it),
-the sequences of ``cupy.random``.
+stock, cuBLAS's rounding, ``ElementwiseKernel`` and ``ReductionKernel`` (write a .cu file: the simulator checks it), the
+sequences of ``cupy.random``.
 
-In check mode (:func:`kernels.sim.checking`) arrays remember which of their bytes were written, by whom. Arrays that were
-made before count as written from end to end. Operations here may read what nobody has written, as copying a padded
+In check mode (:func:`kernels.sim.checking`) arrays remember which of their bytes were written. Arrays that were made
+before count as written from end to end. Operations here may read what nobody has written, as copying a padded
 buffer does; their result counts as written.
 """
 
@@ -55,7 +55,6 @@ def get_array_module(*args):
 
 
 __all__ = [
-    *("ndarray", "get_array_module", "RawKernel", "RawModule", "cuda", "linalg", "random"),
-    *("get_default_memory_pool", "is_available", "launches", "transfers"),
-    *creation.__all__, *functions.__all__, *shaping.__all__, *ufuncs.__all__, *FROM_NUMPY,
+    "RawKernel", "RawModule", "cuda", "get_array_module", "get_default_memory_pool", "is_available", "launches", "linalg",
+    "ndarray", "random", "transfers", *creation.__all__, *functions.__all__, *shaping.__all__, *ufuncs.__all__, *FROM_NUMPY,
 ]  # fmt: skip

@@ -45,9 +45,7 @@ def empty_like(prototype, dtype=None, order="K", subok=None, shape=None) -> ndar
     """Of the same shape, dtype and layout in memory."""
     if subok is not None:
         raise TypeError("subok is not supported yet")
-    array = laid_out_like(array_operand(prototype), dtype, order, shape)
-    array.base = None
-    return array
+    return laid_out_like(array_operand(prototype), dtype, order, shape)
 
 
 def zeros_like(a, dtype=None, order="K", subok=None, shape=None) -> ndarray:

@@ -44,7 +44,7 @@ class BaseMemory:
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self.ptr = memory.address
+        self.ptr = memory.address if memory.nbytes else 0  # CuPy's pointer to nothing
         self.size = memory.nbytes
 
     device = property(lambda self: Device(0))
@@ -148,9 +148,7 @@ class Device:
 
     def _check(self) -> None:
         if self.id != 0:
-            raise CUDARuntimeError(
-                f"cudaErrorInvalidDevice: invalid device ordinal {self.id}; the simulator has one, 0"
-            )
+            raise CUDARuntimeError(f"cudaErrorInvalidDevice: invalid device ordinal {self.id}; there is only 0")
 
     def synchronize(self) -> None:
         """Every launch has ended already."""
@@ -244,9 +242,7 @@ def get_elapsed_time(start_event: Event, end_event: Event) -> float:
     """Milliseconds between two events."""
     for event in (start_event, end_event):
         if event._time is None or not event._timed:
-            raise CUDARuntimeError(
-                "cudaErrorInvalidResourceHandle: the event was not recorded, or with timing disabled"
-            )
+            raise CUDARuntimeError("cudaErrorInvalidResourceHandle: an event was not recorded, or without timing")
     return (end_event._time - start_event._time) * 1e3
 
 

@@ -6,30 +6,26 @@ import numpy as np
 
 from .border import array_operand, computed, from_host, operand
 from .indices import index_operand
-from .storage import checked_dtype, mark_written
+from .storage import checked_dtype, checked_shape, mark_written
 
 
 def laid_out_like(host: np.ndarray, dtype=None, order: str | None = "K", shape=None):
-    """New device memory for an array like ``host``: the order of its axes in memory is kept for order "K"."""
-    from .array import ndarray
+    """New device memory for an array like ``host``; "K" keeps the order of the axes in memory."""
+    from .array import ndarray  # it needs this module first
 
     dtype = host.dtype if dtype is None else checked_dtype(dtype)
     order = "K" if order is None else order.upper()
     if order not in ("C", "F", "A", "K"):
-        raise ValueError(f"order not understood. order={order}")
-    if shape is not None and tuple(shape) != host.shape:
-        return ndarray(
-            tuple(shape),
-            dtype,
-            order="F" if order in "AK" and host.flags.fnc else order.replace("A", "C").replace("K", "C"),
-        )
-    if order == "A" or host.flags.forc:
-        order = "F" if order in "AFK" and host.flags.fnc or order == "F" else "C"
+        raise TypeError(f"order not understood. order={order}")
+    shape = host.shape if shape is None else checked_shape(shape)
+    if order == "A" or host.flags.forc or len(shape) != host.ndim:
+        order = "F" if order == "F" or (order != "C" and host.flags.fnc) else "C"
     if order in ("C", "F"):
-        return ndarray(host.shape, dtype, order=order)
-    axes = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))  # stable: outermost first
-    inverse = np.argsort(axes)
-    return ndarray(tuple(host.shape[axis] for axis in axes), dtype).transpose(*inverse)
+        return ndarray(shape, dtype, order=order)
+    axes = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))  # stable; outermost first
+    array = ndarray(tuple(shape[axis] for axis in axes), dtype)
+    array._host = array._host.transpose(np.argsort(axes))
+    return array
 
 
 class Methods:
@@ -51,7 +47,6 @@ class Methods:
         if casting is not None and not np.can_cast(self.dtype, dtype, casting):
             raise TypeError(f"Cannot cast array data from {self.dtype} to {dtype} according to the rule {casting!r}")
         new = laid_out_like(self._host, dtype, order)
-        new.base = None
         with np.errstate(all="ignore"):
             new._host[...] = self._host
         new._written()

@@ -90,8 +90,8 @@ class RawModule:
 class RawKernel:
     """One kernel: ``kernel(grid, block, args, shared_mem=0)``.
 
-    ``grid`` and ``block`` are tuples of one to three sizes, ``args`` is a tuple of device arrays and numbers whose types
-    are those of the kernel's parameters: ``numpy.float32(x)`` for a ``float``, ``numpy.int32(n)`` for an ``int``.
+    ``grid`` and ``block`` are tuples of one to three sizes, ``args`` is a tuple of device arrays and numbers whose
+    types are those of the kernel's parameters: ``numpy.float32(x)`` for a ``float``, ``numpy.int32(n)`` for an ``int``.
     """
 
     def __init__(

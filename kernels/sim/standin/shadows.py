@@ -19,7 +19,7 @@ def shadowed(module, args, values: list) -> Iterator[list]:
     unshadowed = {}  # one copy for each allocation: arrays that share memory still do
     for value in args if module.check else ():
         memory = _memory_of(value)
-        if memory is not None and not memory.checked:
+        if memory is not None and memory.nbytes and not memory.checked:
             unshadowed[memory.address] = memory
     if not unshadowed:
         yield values
