@@ -29,8 +29,8 @@ MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_BLOCK = (1024, 1024, 64)
 MAX_THREADS = 1024  # of one block
 MAX_SHARED = 48 * 1024  # bytes of one block; more needs a permission that not every GPU gives
-# Picked for ``threads``; the rest they stride over. Four times what the largest GPUs run at once (8 blocks of 256 threads
-# on each of 132 multiprocessors): enough that none idles at the end. Fewer threads, less work to find each its place:
+# Picked for ``threads``; the rest they stride over. Four times what the largest GPUs run at once (8 blocks of 256 on
+# each of 132 multiprocessors): enough that none idles at the end. Fewer threads, less work to find each its place:
 # im2col 64x32x32x32 took 40 ms in the simulator with a thread for every pixel and channel, and takes 32.
 MOST_BLOCKS = 4096
 BLOCK = 256
