@@ -141,8 +141,11 @@ class Function:
             watcher.forward_begins(ctx, options)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
             arrays = [None if t is None else t.data for t in tensors]
-            given = map(as_blank, arrays) if shapes.wanted() else arrays
-            out = _one_array(cls, cls.forward(ctx, *given, **options))
+            given, named = arrays, options
+            if shapes.wanted():
+                given = map(as_blank, arrays)
+                named = {name: as_blank(v) if is_array(v) else v for name, v in options.items()}
+            out = _one_array(cls, cls.forward(ctx, *given, **named))
         if shapes.wanted() and any(out.strides):  # what NumPy computed, not a kernel: nobody asks for the numbers
             out = shapes.blank(out.shape, out.dtype)
         for watcher in watchers:
@@ -322,7 +325,7 @@ def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
         leaf.grad = part
     elif leaf.grad is not None:
         leaf.grad = plain_array(leaf.grad + part)  # NumPy makes scalars of 0-d sums
-    elif any(is_array(a) and np.may_share_memory(part, a) for a in may_alias):
+    elif any(isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias):
         leaf.grad = part.copy(order="K")
     else:
         leaf.grad = part

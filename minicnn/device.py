@@ -74,7 +74,7 @@ def to_device(array, device: str):
 
 def _copied(array, here: str, device: str):
     host = array if here == "cpu" else array.get()
-    return host if device == "cpu" else _module(device).asarray(np.ascontiguousarray(host))
+    return host if device == "cpu" else _module(device).asarray(np.asarray(host, order="C"))
 
 
 def to_numpy(array) -> np.ndarray:
