@@ -79,7 +79,8 @@ def test_checker_finds_slips(xp, rng, checked, slip):
     run_on_device(xp, name, args)
     with launcher.replaced(file, text.replace(right, wrong)), pytest.raises(sim.KernelFault) as caught:
         run_on_device(xp, name, args)
-    assert caught.value.kind == kind
+    assert caught.value.kind == kind and caught.value.file == file
+    assert 0 < caught.value.line <= text.count("\n")
 
 
 def plain(name: str, args: tuple) -> list[np.ndarray]:

@@ -254,6 +254,16 @@ def test_another_text_can_take_a_files_place(xp, scale):
     assert y.get().tolist() == [4, 4, 4]
 
 
+def test_a_text_that_does_not_compile_names_file_and_line(xp, scale):
+    """A student's slip: the compiler's own words, with the line of the .cu file and not of what it is wrapped in."""
+    x = xp.ones(3, np.float32)
+    with (
+        launcher.replaced("test.cu", TEXT.replace("y[i] = factor * x[i];", "y[i] = factor * z[i];")),
+        pytest.raises(Exception, match=r"test\.cu[:(]7.*(.|\n)*\bz\b"),
+    ):
+        scale((x, x.copy(), 1.0, 3), threads=3)
+
+
 def test_every_shared_kernel_of_the_room_is_declared_in_its_file():
     """`minicnn kernels list` reads the registry: what lies in a .cu file without a declaration would be missing."""
     for kernel in cuda.declared():
