@@ -5,7 +5,7 @@ Shapes are named as this room has them, channels-last.
 
 from __future__ import annotations
 
-from .windows import output_size
+from .plain.windows import output_size
 
 
 def same_shape(kernel: str, **arrays) -> None:
