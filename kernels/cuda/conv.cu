@@ -7,7 +7,7 @@
 // Moves    reads and writes y once: 2 * N*OH*OW*C numbers, as many additions; the biases stay in the cache.
 
 template <typename T>
-__global__ void add_bias(T* y, const T* bias, long long size, int channels)
+__global__ void add_bias(T* __restrict__ y, const T* __restrict__ bias, long long size, int channels)
 {
     const long long step = (long long)blockDim.x * gridDim.x;
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {

@@ -18,6 +18,7 @@ from .launcher import Kernel
 from .window import Window, ints
 
 COLUMN_BYTES = 256 * 1024 * 1024  # at most so much for the columns at a time, but at least one image's
+MOST_ROWS = 2**31 - 1  # of a product: cuBLAS counts with ints
 
 ADD_BIAS = Kernel("conv.cu", "add_bias<T>", "T* y, const T* bias, long long size, int channels")
 
@@ -47,7 +48,7 @@ def _products(x, weight, y, window: Window, groups: int) -> None:
     xp = backend.module_of(x)
     o = len(weight)
     weight = weight.reshape(groups, o // groups, -1).swapaxes(1, 2)  # (G, KH*KW*C/G, O/G), a view
-    for images, part in _parts(window, x.dtype.itemsize):
+    for images, part in _parts(window, groups, x.dtype.itemsize):
         columns = _columns(x[images], part, groups)  # (G, rows, KH*KW*C/G)
         if groups == 1:
             xp.matmul(columns[0], weight[0], out=y[images].reshape(-1, o))
@@ -72,9 +73,9 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
         depthwise.input_grad(grad, weight, dx, window)
         return dx
     weight = weight.reshape(groups, o // groups, -1)  # (G, O/G, KH*KW*C/G)
-    for images, part in _parts(window, grad.dtype.itemsize):
+    for images, part in _parts(window, groups, grad.dtype.itemsize):
         rows = _grouped(grad[images], groups)  # (G, rows, O/G)
-        if window.sees_one_pixel and groups == 1:
+        if _pointwise(window, groups):
             xp.matmul(rows[0], weight[0], out=dx[images].reshape(-1, cg))
         else:
             images_of(_product(xp, rows, weight), dx[images], part, groups)
@@ -94,7 +95,7 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
     if c == groups and groups > 1:
         return depthwise.weight_grad(grad, x, window)
     dw = xp.zeros((groups, o // groups, window.taps * (c // groups)), x.dtype)
-    for images, part in _parts(window, x.dtype.itemsize):
+    for images, part in _parts(window, groups, x.dtype.itemsize):
         rows = _grouped(grad[images], groups).swapaxes(1, 2)  # (G, O/G, rows)
         dw += _product(xp, rows, _columns(x[images], part, groups))
     return dw.reshape(o, *window.kernel_size, c // groups)
@@ -113,19 +114,26 @@ def _check_grad(name: str, grad, window: Window, o: int) -> None:
         raise ValueError(f"{name}: the gradient should be {expected} channels-last, it is {grad.shape}")
 
 
-def _parts(window: Window, itemsize: int) -> Iterator[tuple[slice, Window]]:
+def _pointwise(window: Window, groups: int) -> bool:
+    """Whether the pixels are the rows, so that no columns are needed."""
+    return window.sees_one_pixel and groups == 1
+
+
+def _parts(window: Window, groups: int, itemsize: int) -> Iterator[tuple[slice, Window]]:
     """The batch in runs of images whose columns fit ``COLUMN_BYTES``, each as a slice and the windows over it."""
-    oh, ow = window.out
-    one_image = oh * ow * window.taps * window.c * itemsize
-    at_once = window.n if window.sees_one_pixel else max(1, COLUMN_BYTES // max(1, one_image))
-    for first in range(0, window.n, max(1, at_once)):
+    rows = window.out[0] * window.out[1]
+    at_once = MOST_ROWS // rows
+    if not _pointwise(window, groups):
+        at_once = min(at_once, COLUMN_BYTES // max(1, rows * window.taps * window.c * itemsize))
+    at_once = max(1, at_once)
+    for first in range(0, window.n, at_once):
         last = min(first + at_once, window.n)
         yield slice(first, last), replace(window, n=last - first)
 
 
 def _columns(x, window: Window, groups: int):
     """(G, N*OH*OW, KH*KW*C/G)"""
-    if window.sees_one_pixel and groups == 1:
+    if _pointwise(window, groups):
         return x.reshape(1, -1, window.c)
     return columns_of(x, window, groups)
 

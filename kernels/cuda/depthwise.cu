@@ -21,9 +21,10 @@
 //          weight_grad: x and grad KH*KW times, mostly from the cache.
 
 template <typename T>
-__global__ void depthwise_forward(const T* x, const T* weight, T* y, long long size, int per_image, int h, int w,
-                                  int channels, int kh_size, int kw_size, int oh_size, int ow_size, int sh, int sw,
-                                  int top, int left, int dh, int dw, int multiplier)
+__global__ void depthwise_forward(const T* __restrict__ x, const T* __restrict__ weight, T* __restrict__ y,
+                                  long long size, int per_image, int h, int w, int channels, int kh_size, int kw_size,
+                                  int oh_size, int ow_size, int sh, int sw, int top, int left, int dh, int dw,
+                                  int multiplier)
 {
     const int outputs = channels * multiplier;
     const long long step = (long long)blockDim.x * gridDim.x;
@@ -62,9 +63,10 @@ __device__ inline int seen_by(int i, int k, int stride, int before, int dilation
 }
 
 template <typename T>
-__global__ void depthwise_input_grad(const T* grad, const T* weight, T* dx, long long size, int per_image, int h,
-                                     int w, int channels, int kh_size, int kw_size, int oh_size, int ow_size, int sh,
-                                     int sw, int top, int left, int dh, int dw, int multiplier)
+__global__ void depthwise_input_grad(const T* __restrict__ grad, const T* __restrict__ weight, T* __restrict__ dx,
+                                     long long size, int per_image, int h, int w, int channels, int kh_size,
+                                     int kw_size, int oh_size, int ow_size, int sh, int sw, int top, int left, int dh,
+                                     int dw, int multiplier)
 {
     const int outputs = channels * multiplier;
     const long long step = (long long)blockDim.x * gridDim.x;
@@ -101,9 +103,10 @@ __global__ void depthwise_input_grad(const T* grad, const T* weight, T* dx, long
 // One image row of products is summed in T, the rows in double: long float sums keep their digits, and a GPU that is
 // slow in double has little to do there.
 template <typename T>
-__global__ void depthwise_weight_grad(const T* grad, const T* x, double* partial, long long rows, int h, int w,
-                                      int channels, int kh_size, int kw_size, int oh_size, int ow_size, int sh, int sw,
-                                      int top, int left, int dh, int dw, int multiplier)
+__global__ void depthwise_weight_grad(const T* __restrict__ grad, const T* __restrict__ x,
+                                      double* __restrict__ partial, long long rows, int h, int w, int channels,
+                                      int kh_size, int kw_size, int oh_size, int ow_size, int sh, int sw, int top,
+                                      int left, int dh, int dw, int multiplier)
 {
     __shared__ double sums[8][32];  // [lane][channel of the block]
     const int outputs = channels * multiplier;
@@ -142,7 +145,8 @@ __global__ void depthwise_weight_grad(const T* grad, const T* x, double* partial
 }
 
 template <typename T>
-__global__ void depthwise_add_partials(const double* partial, T* dw, long long size, int shares)
+__global__ void depthwise_add_partials(const double* __restrict__ partial, T* __restrict__ dw, long long size,
+                                       int shares)
 {
     const long long step = (long long)blockDim.x * gridDim.x;
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {

@@ -15,9 +15,9 @@
 // Sizes    any number of elements; of one image they must fit an int (per_image, which the launcher checks).
 
 template <typename T>
-__global__ void im2col(const T* x, T* columns, long long rows, int per_image, int h, int w, int channels, int kh_size,
-                       int kw_size, int oh_size, int ow_size, int sh, int sw, int top, int left, int dh, int dw,
-                       int groups)
+__global__ void im2col(const T* __restrict__ x, T* __restrict__ columns, long long rows, int per_image, int h, int w,
+                       int channels, int kh_size, int kw_size, int oh_size, int ow_size, int sh, int sw, int top,
+                       int left, int dh, int dw, int groups)
 {
     const int group_channels = channels / groups;
     const long long size = rows * channels;
@@ -59,9 +59,9 @@ __device__ inline int seen_by(int i, int k, int stride, int before, int dilation
 }
 
 template <typename T>
-__global__ void col2im(const T* columns, T* x, long long rows, long long size, int per_image, int h, int w,
-                       int channels, int kh_size, int kw_size, int oh_size, int ow_size, int sh, int sw, int top,
-                       int left, int dh, int dw, int groups)
+__global__ void col2im(const T* __restrict__ columns, T* __restrict__ x, long long rows, long long size,
+                       int per_image, int h, int w, int channels, int kh_size, int kw_size, int oh_size, int ow_size,
+                       int sh, int sw, int top, int left, int dh, int dw, int groups)
 {
     const int group_channels = channels / groups;
     const long long step = (long long)blockDim.x * gridDim.x;

@@ -47,7 +47,7 @@ class Kernel:
         Name of the .cu file in ``kernels/cuda``.
     name
         The function, as C++ names an instance of it: ``"relu<T>"``, ``"sum<T, 128>"``, or ``"philox"`` if it is no
-        template. All kernels of a file are compiled together, for one T at a time.
+        template. All templates of a file are compiled together, for one T at a time.
     signature
         The parameter list, as in the file. A test compares the two.
     """
@@ -56,6 +56,9 @@ class Kernel:
         self.file, self.name, self.signature = file, name, signature
         self.parameters: tuple[Parameter, ...] = parse(signature)
         self.function = name.partition("<")[0]  # the bare name, for messages
+        self.takes_t = re.search(r"\bT\b", name) is not None
+        if self.takes_t != any(p.type == "T" and p.pointer for p in self.parameters):
+            raise ValueError(f"{name} of {file}: T stands in the name if and only if an array ({signature}) decides it")
         if (file, name) in _declared:
             raise ValueError(f"{name} of {file} is declared twice")
         _declared[file, name] = self
@@ -179,7 +182,8 @@ class Kernel:
         key = xp.__name__, self.file, element
         try:
             if key not in _modules:
-                names = tuple(k.instance(element) for k in Kernel.all() if k.file == self.file)
+                together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
+                names = tuple(k.instance(element) for k in together)
                 text = source(self.file)
                 _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
             return _modules[key].get_function(self.instance(element))
