@@ -52,6 +52,36 @@ def test_checker_finds_nothing(xp, name, checked):
     agree()
 
 
+SLIPS = {  # what students get wrong, and what the checker calls it
+    "a border one too far": ("im2col.cu", "iw < w", "iw <= w", "out of bounds"),
+    "a guard forgotten": ("im2col.cu", "size = rows * channels", "size = rows * channels + 1", "out of bounds"),
+    "a barrier forgotten": ("depthwise.cu", "__syncthreads();", "", "race"),
+    "a result not written": (
+        "depthwise.cu",
+        "threadIdx.y == 0 && o < outputs",
+        "threadIdx.y == 0 && o < outputs - 1",
+        "uninitialised",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_checker_finds_slips(xp, rng, checked, slip):
+    """That the checker finds nothing in the room's own kernels means something only if it finds what is there."""
+    from minicnn.kernels import sim
+
+    file, right, wrong, kind = SLIPS[slip]
+    text = launcher.source(file)
+    assert right in text
+    x, y = rng.standard_normal((2, 2, 4, 5, 3))
+    window = (3, 3), (1, 1), (1, 1, 1, 1), (1, 1)
+    name, args = ("im2col", (x, *window)) if file == "im2col.cu" else ("conv2d_weight_grad", (y, x, *window, 4))
+    run_on_device(xp, name, args)
+    with launcher.replaced(file, text.replace(right, wrong)), pytest.raises(sim.KernelFault) as caught:
+        run_on_device(xp, name, args)
+    assert caught.value.kind == kind
+
+
 def plain(name: str, args: tuple) -> list[np.ndarray]:
     with np.errstate(all="ignore"):
         return call(name, "plain", args)

@@ -10,6 +10,7 @@ import pytest
 from minicnn.kernels import cuda
 from minicnn.kernels.cuda import backend, launcher
 from minicnn.kernels.cuda.signature import parse
+from minicnn.kernels.sim.module import Module
 
 TEXT = """
 template <typename T>
@@ -260,3 +261,16 @@ def test_every_shared_kernel_of_the_room_is_declared_in_its_file():
     for file in launcher.FOLDER.glob("*.cu"):
         names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(", file.read_text())
         assert names and set(names) == {k.function for k in cuda.declared() if k.file == file.name}, file.name
+
+
+@pytest.mark.parametrize("element", launcher.ELEMENTS, ids=str)
+@pytest.mark.parametrize("file", sorted({k.file for k in cuda.declared()}))
+def test_declarations_are_what_cpp_sees(xp, file, element):
+    """The launcher passes what was declared; if the .cu file says otherwise, a GPU would read garbage."""
+    kernels = [k for k in cuda.declared() if k.file == file]
+    module = Module(launcher.source(file), filename=file, names=[k.instance(element) for k in kernels if k.takes_t])
+    for kernel in kernels:
+        said = module.signature(kernel.instance(element))
+        declared = [(p.pointer, p.pointer and p.const, p.dtype(element)) for p in kernel.parameters]
+        seen = [(p.pointer, p.pointer and p.const, np.dtype(f"{p.kind}{p.size}")) for p in said]
+        assert declared == seen, f"{kernel} is declared, {file} has {', '.join(map(str, said))}"
