@@ -110,7 +110,7 @@ def channel_stats(x):
     CHANNEL_STATS((x, sums, squares, *cut.numbers), **cut.over_pixels)
     mean, var = xp.empty(cut.channels, "float64"), xp.empty(cut.channels, "float64")
     sizes = cut.pixels, cut.channels, cut.shares, cut.lanes
-    JOIN_STATS((sums, squares, mean, var, *sizes), blocks=cut.groups, block=(32, MANY_WARPS), element=x.dtype)
+    JOIN_STATS((sums, squares, mean, var, *sizes), blocks=cut.groups, block=(32, MANY_WARPS))
     return mean, var
 
 

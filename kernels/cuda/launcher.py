@@ -86,7 +86,6 @@ class Kernel:
         blocks: int | tuple[int, ...] | None = None,
         block: int | tuple[int, ...] = BLOCK,
         shared_mem: int = 0,
-        element: np.dtype | None = None,
     ) -> None:
         """Launch it: checked, converted, on the device of its arrays; not at all if there is nothing to do.
 
@@ -100,9 +99,6 @@ class Kernel:
             how many blocks of ``block`` threads to run, in one to three dimensions.
         shared_mem
             Bytes of dynamic shared memory for each block.
-        element
-            What T is, where no array says it: for a kernel that is no template in a file of templates, so that it is
-            compiled with them.
 
         Raises
         ------
@@ -111,7 +107,7 @@ class Kernel:
         DeviceUnavailable
             If CuPy lacks the compiler or its headers.
         """
-        element, array = self._check_arrays(args, element)
+        element, array = self._check_arrays(args)
         values = tuple(
             value if p.pointer else p.to_scalar(value, element, self._where(p))
             for p, value in zip(self.parameters, args, strict=True)
@@ -124,7 +120,7 @@ class Kernel:
     def _where(self, p: Parameter) -> str:
         return f"kernel {self.function} in {self.file}, parameter {p.name}"
 
-    def _check_arrays(self, args: tuple, element: np.dtype | None) -> tuple[np.dtype | None, object]:
+    def _check_arrays(self, args: tuple) -> tuple[np.dtype | None, object]:
         """Check number and arrays; return what T is, and one array, which says where to launch."""
         if len(args) != len(self.parameters):
             raise TypeError(
@@ -132,8 +128,7 @@ class Kernel:
                 f"got {len(args)}"
             )
         pointers = [(p, value) for p, value in zip(self.parameters, args, strict=True) if p.pointer]
-        said = (value.dtype for p, value in pointers if p.type == "T" and backend.is_device_array(value))
-        element = next(said, element)
+        element = next((value.dtype for p, value in pointers if p.type == "T" and backend.is_device_array(value)), None)
         if element is not None and element not in ELEMENTS:
             first = next(p for p, _ in pointers if p.type == "T")
             where = self._where(first)
