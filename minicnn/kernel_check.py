@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ from . import kernels
 from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
-from .kernels.cuda import launcher
+from .kernels.cuda import declared, launcher
+from .kernels.sim.module import without_comments
 from .kernels.trials import trials
 
 TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}  # of the largest number
@@ -78,8 +80,16 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
+    ours = [k for k in declared() if k.file == f"{kernel.file}.cu"]
+    missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", without_comments(text))]
+    if missing:
+        raise FileError(f"{path} has no kernel {missing[0].function}; {_needed(ours)}")
     with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
         yield
+
+
+def _needed(ours: list[launcher.Kernel]) -> str:
+    return f"Its kernels must be called and take what ours do: {'; '.join(f'{k.name}({k.signature})' for k in ours)}"
 
 
 def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
@@ -93,8 +103,7 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
     except (sim.KernelFault, sim.CompileError) as fault:
         return str(fault), True
     except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
-        needed = "; ".join(f"{k.name}({k.signature})" for k in launcher.Kernel.all() if k.file == f"{kernel.file}.cu")
-        return f"{error}. Its kernels must be called and take what ours do: {needed}", True
+        return f"{error}. {_needed([k for k in declared() if k.file == f'{kernel.file}.cu'])}", True
     for wanted, got in zip(expected, found, strict=True):
         if problem := _difference(wanted, got):
             return problem, False
@@ -126,5 +135,8 @@ def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
 
 
 def _described(arguments: tuple) -> str:
-    parts = [f"{a.dtype.name}{'x'.join(map(str, a.shape)) or 'number'}" if is_array(a) else str(a) for a in arguments]
-    return ", ".join(part.replace("float", "f").replace(" ", "") for part in parts)
+    parts = [
+        f"{'x'.join(map(str, a.shape)) or 'one'} {a.dtype.name}" if is_array(a) else str(a).replace(" ", "")
+        for a in arguments
+    ]
+    return ", ".join(parts)

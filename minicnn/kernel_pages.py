@@ -51,7 +51,9 @@ def page(name: str, room: str | None = None, width: int = 100, colour: bool = Fa
     longest = {one: max(map(len, text.expandtabs(4).splitlines())) for one, text in texts.items()}
     if sum(longest.values()) + len(GAP) * (len(texts) - 1) > width:
         return "\n\n".join(f"{_head(one, kernel)}\n{_coloured(one, text, colour)}" for one, text in texts.items())
-    return "\n".join(_beside([(f"{_head(one, kernel)}\n{text}", one, longest[one]) for one, text in texts.items()], colour))
+    return "\n".join(
+        _beside([(f"{_head(one, kernel)}\n{text}", one, longest[one]) for one, text in texts.items()], colour)
+    )
 
 
 def _head(room: str, kernel: kernels.Kernel) -> str:
@@ -70,7 +72,9 @@ def _beside(texts: list[tuple[str, str, int]], colour: bool) -> list[str]:
     blocks = []
     for text, room, width in texts:
         lines = text.expandtabs(4).splitlines()
-        blocks.append(([line.ljust(width) for line in lines], _coloured(room, "\n".join(lines), colour).splitlines(), width))
+        blocks.append(
+            ([line.ljust(width) for line in lines], _coloured(room, "\n".join(lines), colour).splitlines(), width)
+        )
     rows = max(len(plain) for plain, _, _ in blocks)
     return [
         GAP.join(

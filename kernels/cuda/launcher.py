@@ -187,7 +187,7 @@ class Kernel:
             if key not in _modules:
                 together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
                 names = tuple(k.instance(element) for k in together)
-                text = f'#line 1 "{self.file}"\n{source(self.file)}'  # so that compilers' messages name the file
+                text = source(self.file)
                 _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
             return _modules[key].get_function(self.instance(element))
         except Exception as error:
