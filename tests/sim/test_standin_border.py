@@ -267,10 +267,10 @@ def test_pool_limit():
         del x
         xp.empty(1, np.uint8)
     finally:
-        pool.set_limit(size=0)
-    assert pool.get_limit() == 0
-    with pytest.raises(ValueError, match="either size or fraction"):
         pool.set_limit()
+    assert pool.get_limit() == 0
+    with pytest.raises(ValueError, match="cannot be specified at the same time"):
+        pool.set_limit(size=1, fraction=0.5)
 
 
 def test_device_streams_and_events():

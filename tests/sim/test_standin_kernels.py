@@ -63,7 +63,7 @@ REST = (64, np.float32(2))  # the arguments after the arrays
         (lambda x: (x, x, 64), TypeError, r"takes 4 arguments \(const float\*, float\*, long long, float\), got 3"),
         (lambda x: (x, x, *REST, 1), TypeError, "takes 4 arguments .* got 5"),
         (
-            (x, x, 64, 2.0),
+            lambda x: (x, x, 64, 2.0),
             TypeError,
             r"argument 3 \(C\+\+ type float\): float is passed as float64.*numpy.float32\(x\)",
         ),
@@ -74,7 +74,7 @@ REST = (64, np.float32(2))  # the arguments after the arrays
         ),
         (lambda x: (x, x, np.int32(64), np.float32(2)), TypeError, r"argument 2 .*long long.*numpy.int64\(x\)"),
         (
-            (x, x, 64.0, np.float32(2)),
+            lambda x: (x, x, 64.0, np.float32(2)),
             TypeError,
             r"argument 2 .*: float is passed as float64, 8 bytes; pass numpy.int64",
         ),

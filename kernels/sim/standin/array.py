@@ -109,7 +109,9 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
     def shape(self, shape) -> None:
         reshaped = self._host.reshape(shape)
         if self.size and not np.may_share_memory(reshaped, self._host):
-            raise AttributeError("incompatible shape for a non-contiguous array")
+            raise AttributeError(
+                "Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape."
+            )
         self._host = reshaped
 
     @property

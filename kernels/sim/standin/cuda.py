@@ -97,11 +97,11 @@ class MemoryPool:
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Refuse allocations beyond ``size`` bytes, or ``fraction`` of the machine's memory, in all; 0: no limit."""
-        if (size is None) == (fraction is None):
-            raise ValueError("set_limit takes either size or fraction")
+        if size is not None and fraction is not None:
+            raise ValueError("size and fraction cannot be specified at the same time")
         if fraction is not None and not 0 <= fraction <= 1:
             raise ValueError(f"memory limit fraction out of range: {fraction} should be in range [0, 1]")
-        used.limit = int(size if fraction is None else fraction * _memory_of_machine()[1])
+        used.limit = int(size or 0) if fraction is None else int(fraction * _memory_of_machine()[1])
 
     def get_limit(self) -> int:
         return used.limit
