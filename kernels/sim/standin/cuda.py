@@ -13,6 +13,11 @@ from types import SimpleNamespace
 from ..memory import Memory
 from .storage import OutOfMemoryError, allocate, used
 
+__all__ = (
+    "BaseMemory Device Event MemoryPointer MemoryPool Stream alloc driver get_current_stream get_elapsed_time "
+    "is_available memory profile runtime"
+).split()
+
 # What every GPU of the last ten years takes: "Technical Specifications per Compute Capability" in NVIDIA's CUDA C++
 # Programming Guide.
 MAX_GRID = (2**31 - 1, 65535, 65535)
