@@ -20,8 +20,8 @@ from minicnn.kernels.cuda import conv, depthwise, gemm, im2col, launcher
 NAMES = ("im2col", "col2im", "matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 CONVOLUTIONS = NAMES[3:]
 DEPTHWISE = tuple(f"{name} depthwise" for name in CONVOLUTIONS)
-ORDINARY = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck)
-FEW = settings(ORDINARY, max_examples=15)  # in check mode every access of every thread is looked at
+ORDINARY = settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck)
+FEW = settings(ORDINARY, max_examples=25)  # in check mode every access of every thread is looked at
 
 
 class DepthwiseDraw(Draw):
@@ -47,7 +47,7 @@ def compare(xp, name: str, draw: Draw) -> None:
     """One drawn call, with blocks, grids and shares that do not divide the work, against plain."""
     args = tuple(CASES[name](draw))
     expected = call(name, "plain", args)
-    geometry = launcher.launched_with(block=draw.of(32, 96, 256, 1024), blocks=draw.of(None, 1, 3))
+    geometry = launcher.launched_with(block=draw.of(32, 32, 96, 256, 1024), blocks=draw.of(None, 1, 1, 3))
     with geometry, mock.patch.object(depthwise, "ROWS_PER_SHARE", draw.of(1, 5, 32)):
         assert_agree(name, run_on_device(xp, name, args), expected, draw.dtype)
 
@@ -193,10 +193,12 @@ def test_products_that_cublas_cannot_count_are_refused(xp, monkeypatch):
 def test_results_do_not_depend_on_the_grid(xp, rng):
     """Every number has one thread that sums it in one order: any block size gives the same bits."""
     x, y = rng.standard_normal((2, 2, 8, 8, 9)).astype(np.float32)
-    w = rng.standard_normal((8, 1, 3, 3)).astype(np.float32)
+    w, full, bias = (rng.standard_normal(s).astype(np.float32) for s in ((8, 1, 3, 3), (8, 8, 3, 3), (8,)))
     same = ((1, 1), (1, 1, 1, 1), (1, 1))
     for name, args in (
-        ("conv2d", (x, w, None, *same, 8)),
+        ("conv2d", (x, full, bias, *same, 1)),
+        ("conv2d_input_grad", (y, full, (8, 9), *same, 1)),
+        ("conv2d", (x, w, bias, *same, 8)),
         ("conv2d_input_grad", (y, w, (8, 9), *same, 8)),
         ("conv2d_weight_grad", (y, x, (3, 3), *same, 8)),
     ):
