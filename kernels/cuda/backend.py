@@ -100,13 +100,13 @@ def module_of(array: object) -> ModuleType:
     return sys.modules[_MODULES[device]]
 
 
-def explained(error: Exception) -> Exception:
-    """What compiling a kernel raised, as :class:`DeviceUnavailable` if the toolkit is missing; else as it was."""
+def missing_toolkit(error: Exception) -> str | None:
+    """One sentence on what CuPy lacks to compile kernels, if that is why ``error`` was raised; else None."""
     text = f"{type(error).__name__}: {error}"
     if "Failed to find CUDA headers" in text:
         missing = "the CUDA headers, which it compiles kernels with"
     elif "DynamicLibNotFound" in text or "libnvrtc" in text:
         missing = "NVRTC, NVIDIA's compiler"
     else:
-        return error
-    return DeviceUnavailable(f"CuPy does not find {missing}: {INSTALL} brings it")
+        return None
+    return f"CuPy does not find {missing}: {INSTALL} brings it"

@@ -117,8 +117,13 @@ class Kernel:
         )
         grid, block = self._geometry(threads, blocks, block, shared_mem)
         if 0 not in grid:  # CuPy would launch one block for none
-            with array.device:
-                self._compiled(array, element)(grid, block, values, shared_mem=shared_mem)
+            try:
+                with array.device:
+                    self._compiled(array, element)(grid, block, values, shared_mem=shared_mem)
+            except RuntimeError as error:
+                if why := backend.missing_toolkit(error):
+                    raise backend.DeviceUnavailable(why) from error
+                raise
 
     def _check_arrays(self, args: tuple) -> tuple[np.dtype | None, object]:
         """Check number and arrays; return what T is, and one array, which says where to launch."""
@@ -174,29 +179,23 @@ class Kernel:
         for axis, size, limit in zip("xyz", sizes, limits, strict=False):
             if not at_least <= size <= limit:
                 where = what if len(limits) == 1 else f"{what} along {axis}"
-                raise self._refused(f"{where} is {size}", f"{at_least} to {limit} are possible")
+                remedy = "cut the work into smaller pieces" if size > limit else "how was it computed?"
+                raise self._refused(f"{where} is {size}", f"{at_least} to {limit} are possible", remedy)
         return tuple(int(s) for s in sizes)
 
-    def _refused(self, given: str, possible: str) -> ValueError:
-        remedy = "cut the work into smaller pieces"
+    def _refused(self, given: str, possible: str, remedy: str = "let several blocks share the work") -> ValueError:
         return ValueError(f"{self._what}: {given}, but {possible}; {remedy}")
 
     def _compiled(self, array: object, element: np.dtype | None):
         """The compiled function for this device and T. Compiled once for each file, T and array module."""
         xp = backend.module_of(array)
         key = xp.__name__, self.file, element
-        try:
-            if key not in _modules:
-                together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
-                names = tuple(k.instance(element) for k in together)
-                text = f'#line 1 "{self.file}"\n{source(self.file)}'  # so that compilers' messages name the file
-                _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
-            return _modules[key].get_function(self.instance(element))
-        except Exception as error:
-            reason = backend.explained(error)
-            if reason is error:
-                raise
-            raise reason from error
+        if key not in _modules:
+            together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
+            names = tuple(k.instance(element) for k in together)
+            text = f'#line 1 "{self.file}"\n{source(self.file)}'  # so that compilers' messages name the file
+            _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
+        return _modules[key].get_function(self.instance(element))
 
 
 def source(file: str) -> str:
