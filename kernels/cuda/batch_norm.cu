@@ -34,8 +34,8 @@
 //          float) still do about as many as their memory delivers. 128x56x56x64 float32: 103 MB for each array, that is
 //          31 microseconds at 3.35 TB/s.
 
-const int WARPS = 8;         // of a block that has its share of the pixels
-const int MANY_WARPS = 32;   // of a block that has all shares
+const int WARPS = 8;        // of a block that has its share of the pixels
+const int MANY_WARPS = 32;  // of a block that has all shares
 
 // A thread's channel, and its pixels: first, first + step, ... below end.
 struct Place {
@@ -121,10 +121,10 @@ __global__ void channel_stats(const T* __restrict__ x, double* __restrict__ shar
     }
 }
 
-// Here the "pixels" are the shares.
-__global__ void join_stats(const double* __restrict__ share_sums, const double* __restrict__ squares,
-                           double* __restrict__ mean, double* __restrict__ var, long long pixels, int channels,
-                           int shares, int lanes)
+// Here the "pixels" are the shares. The launch bounds have the compiler use few enough registers for such large blocks.
+__global__ void __launch_bounds__(32 * MANY_WARPS)
+join_stats(const double* __restrict__ share_sums, const double* __restrict__ squares, double* __restrict__ mean,
+           double* __restrict__ var, long long pixels, int channels, int shares, int lanes)
 {
     __shared__ double sums[MANY_WARPS][32];
     const Place p = place(shares, channels, lanes);
@@ -149,8 +149,9 @@ __global__ void join_stats(const double* __restrict__ share_sums, const double* 
 
 // Several sums at once: blockIdx.z says which. ``rounded`` is what the caller gets, in the type of its arrays.
 template <typename T>
-__global__ void add_shares(const double* __restrict__ partial, double* __restrict__ total, T* __restrict__ rounded,
-                           int channels, int shares, int lanes)
+__global__ void __launch_bounds__(32 * MANY_WARPS)
+add_shares(const double* __restrict__ partial, double* __restrict__ total, T* __restrict__ rounded, int channels,
+           int shares, int lanes)
 {
     __shared__ double sums[MANY_WARPS][32];
     const Place p = place(shares, channels, lanes);

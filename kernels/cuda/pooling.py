@@ -83,25 +83,25 @@ def avg_pool2d_backward(grad, input_size, kernel_size, stride, padding, count_in
 
 def adaptive_avg_pool2d(x, output_size):
     """y = the mean over windows that tile the image, overlapping where the sizes do not divide."""
+    _check_products("adaptive_avg_pool2d", x.shape[1:3], output_size)
     y = _resized(x, output_size)
-    _check_products("adaptive_avg_pool2d", x.shape, y.shape)
     ADAPTIVE_AVG((x, y, *_sizes(y), *x.shape[1:], *y.shape[1:3]), threads=y.size)
     return y
 
 
 def adaptive_avg_pool2d_backward(grad, input_size):
     """dx: each pixel gets 1/area of the gradient of every window it lies in."""
+    _check_products("adaptive_avg_pool2d_backward", input_size, grad.shape[1:3])
     dx = _resized(grad, input_size)
-    _check_products("adaptive_avg_pool2d_backward", dx.shape, grad.shape)
     ADAPTIVE_AVG_BACKWARD((grad, dx, *_sizes(dx), *dx.shape[1:], *grad.shape[1:3]), threads=dx.size)
     return dx
 
 
-def _check_products(kernel: str, x_shape: tuple, y_shape: tuple) -> None:
+def _check_products(kernel: str, size: tuple, out_size: tuple) -> None:
     """The kernels multiply a window's number by the image's size, both ints."""
-    for size, out_size in zip(x_shape[1:3], y_shape[1:3], strict=True):
-        if (size + 1) * (out_size + 1) >= 2**31:
+    for pixels, windows in zip(size, out_size, strict=True):
+        if (pixels + 1) * (windows + 1) >= 2**31:
             raise ValueError(
-                f"{kernel}: from {size} pixels along one side to {out_size} is too far: their product must stay below "
-                "2**31; pool in two steps"
+                f"{kernel}: {pixels} pixels along one side and {windows} windows are too many: their product must stay "
+                "below 2**31; pool in two steps"
             )
