@@ -1,8 +1,8 @@
 """Awkward valid arguments for every kernel: what ``minicnn kernels check`` holds a kernel against its definition on.
 
-Sizes are odd, not square, and no multiples of a warp or a block; strides, paddings and dilations differ between rows and
-columns; there are ties, empty batches and single pixels. That is where an index that is one off, a swapped H and W or a
-missing guard shows. Arrays are logical (N, C, H, W).
+Sizes are odd, not square, and no multiples of a warp or a block; strides, paddings and dilations differ between rows
+and columns; there are ties, empty batches and single pixels. That is where an index that is one off, a swapped H and W
+or a missing guard shows. Arrays are logical (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ IMAGES = ((2, 3, 7, 9), (3, 33, 5, 1), (1, 1, 1, 2), (2, 70, 3, 4))
 def trials(name: str, dtype=np.float32) -> Iterator[tuple]:
     """Arguments for the kernel ``name``, one tuple after another; the same ones every time."""
     draw = _Draw(np.random.default_rng(sum(map(ord, name))), np.dtype(dtype))
-    for arguments in globals()[f"_{name}"](draw):
-        yield arguments
+    yield from globals()[f"_{name}"](draw)
 
 
 class _Draw:

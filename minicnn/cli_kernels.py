@@ -62,8 +62,7 @@ def check(what: str, name: str | None, verbose: bool) -> None:
             click.echo(f"{one}({verdict.arguments}): {verdict.problem or 'right'}")
         if len(wrong) > 3 and not verbose:
             click.echo(f"... and {len(wrong) - 3} more calls; --verbose shows them")
-        click.echo(
-            f"{one}: {f'{len(wrong)} of {len(verdicts)} calls are wrong' if wrong else f'right in {len(verdicts)} calls, no finding'}"
-        )
+        found = f"{len(wrong)} of {len(verdicts)} calls are wrong" if wrong else f"right in {len(verdicts)} calls"
+        click.echo(f"{one}: {found}{'' if wrong else ', no finding'}")
     if failed:
         sys.exit(1)

@@ -1,7 +1,7 @@
 """Holding a CUDA kernel against its definition, in the simulator's check mode: ``minicnn kernels check``.
 
-Every call of ``kernels/trials.py`` is computed twice: by the plain room, which is the definition, and by the ``.cu`` file
-on the simulator, which looks at every access to memory. A student's own file can stand in for ours.
+Every call of ``kernels/trials.py`` is computed twice: by the plain room, which is the definition, and by the ``.cu``
+file on the simulator, which looks at every access to memory. A student's own file can stand in for ours.
 """
 
 from __future__ import annotations

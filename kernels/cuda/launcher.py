@@ -206,7 +206,7 @@ def source(file: str) -> str:
 
 
 def named(file: str, text: str) -> str:
-    """A text that begins with its file's name, so that a compiler's messages, and the simulator's, begin with it, too."""
+    """A text that says what its file is called, so that messages of compilers and of the simulator say it, too."""
     return f'#line 1 "{file}"\n{text}'
 
 

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 
 ADVICE = {
-    "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two lines, "
-    "give each thread its own element, or add with atomicAdd",
-    "out of bounds": "compare the index with the size of the array; a thread beyond the end needs a guard, `if (i < n)`",
+    "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
+    "lines, give each thread its own element, or add with atomicAdd",
+    "out of bounds": "compare the index with the size of the array; a thread beyond the end needs a guard, "
+    "`if (i < n)`",
     "uninitialised": "write before you read: shared memory and cupy.empty hold whatever was there before; is a "
     "__syncthreads(), an `= 0`, or an element at the border missing?",
-    "misaligned": "a float4 must lie at a multiple of 16 bytes: begin at an index that is a multiple of 4, or read floats",
+    "misaligned": "a float4 must lie at a multiple of 16 bytes: begin at an index that is a multiple of 4, or read "
+    "floats",
     "divergent barrier": "every thread of the block must reach the same __syncthreads(): no return before it, and none "
     "inside an if or a loop that not all threads enter alike",
     "shuffle mask": "the mask names the lanes that make the call, all of them, and each makes it: keep whole warps "
@@ -28,7 +30,7 @@ ADVICE = {
 }
 
 
-class KernelFault(RuntimeError):
+class KernelFault(RuntimeError):  # noqa: N818 - a name that users rely on
     """A kernel did what a GPU would not forgive, or would hide.
 
     Attributes

@@ -1,7 +1,7 @@
 """Tests that run CUDA kernels: on the simulator, which needs g++, and on a GPU where there is one.
 
-Those of single kernels run on the device that MINICNN_TEST_DEVICE names, "sim" if it is not set (fixture ``xp``); those of
-the framework run on both (fixture ``device``).
+Those of single kernels run on the device that MINICNN_TEST_DEVICE names, "sim" if it is not set (fixture ``xp``);
+those of the framework run on both (fixture ``device``).
 """
 
 from __future__ import annotations
