@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
 
-from .launcher import Kernel
+if TYPE_CHECKING:
+    from .launcher import Kernel
 
 
 def declared() -> tuple[Kernel, ...]:
     """Every kernel of this room as it was declared (file, name, signature), by file and name."""
+    from .launcher import Kernel  # not needed to tell where an array lives, which is all that most users need
+
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f".{module.name}", __name__)
     return Kernel.all()

@@ -202,7 +202,8 @@ def source(file: str) -> str:
 
     Its first line tells compilers what it is called.
     """
-    return _sources.get(file) or named(file, (FOLDER / file).read_text(encoding="utf-8"))
+    text = _sources.get(file) or (FOLDER / file).read_text(encoding="utf-8")
+    return text if text.startswith("#line ") else named(file, text)
 
 
 def named(file: str, text: str) -> str:

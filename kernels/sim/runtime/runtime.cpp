@@ -84,7 +84,8 @@ static void on_signal(int number, siginfo_t* info, void* context)
     pc = ((ucontext_t*)context)->uc_mcontext.pc;
 #endif
     const size_t at = base_of(pc) == text_base ? pc - text_base : w->recent_pc;  // else in a library's or our function
-    if (number == SIGVTALRM) fail("hang", "%sthe kernel does not end: it has computed for %g seconds", At(at).text, w->launch->seconds);
+    if (number == SIGVTALRM) fail("hang", "%s%sthe kernel does not end: it has computed for %g seconds", At(at).text, At(w->recent_pc).text,
+             w->launch->seconds);
     if (number == SIGFPE) fail("division", "%sa whole number is divided by zero", At(at).text);
     for (Fiber* f : w->fibers)
         if (f->overflowed_at(uintptr_t(info->si_addr)))
