@@ -78,7 +78,8 @@ def fault_of(report: str, kernel: str, library: os.PathLike, filename: str) -> K
     while place := PLACE.match(what):
         first, what = first or line(place), what[place.end() :]
     others = [line(place) for place in PLACE.finditer(what)]
-    what = PLACE.sub(lambda _, found=iter(others): str(next(found) or "?"), what)
+    for other in others:
+        what = PLACE.sub(str(other or "?"), what, count=1)
     return KernelFault(kind, kernel, what, filename, first, others[0] if others else None, block, thread)
 
 
