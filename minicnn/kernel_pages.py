@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import pathlib
-import re
+from collections.abc import Callable
+from types import ModuleType
 
 from . import columns, kernels
 from .kernel_check import find
@@ -16,21 +16,41 @@ GAP = " │ "
 
 
 def listing() -> str:
-    """One row for each kernel: its name, its file in the three rooms, the CUDA kernels that it launches."""
-    rows = [
-        (kernel.name, f"{kernel.file}.py", f"{kernel.file}.py", ", ".join(_launched(kernel)) or "cuBLAS")
-        for kernel in kernels.KERNELS.values()
-    ]
-    head = ("kernel", "kernels/plain", "kernels/cpu", "kernels/cuda")
-    return "\n".join(columns.text(head, rows))
+    """One row for each kernel: its name, its file in the rooms, and what its CUDA wrapper launches."""
+    rows = [(kernel.name, f"{kernel.file}.py", ", ".join(_launched(kernel))) for kernel in kernels.KERNELS.values()]
+    return "\n".join(columns.text(("kernel", "in kernels/plain, cpu, cuda", "launches"), rows))
 
 
 def _launched(kernel: kernels.Kernel) -> list[str]:
-    """The CUDA kernels that a wrapper names, as file: kernel."""
-    text = inspect.getsource(kernel.function("cuda"))
-    module = importlib.import_module(kernel.function("cuda").__module__)
-    declared = {name: value for name, value in vars(module).items() if isinstance(value, launcher.Kernel)}
-    return [f"{d.file}: {d.name}" for name, d in declared.items() if re.search(rf"\b{name}\b", text)]
+    """The CUDA kernels behind a wrapper, as file: kernel, and whether it multiplies matrices."""
+    found = _reached(kernel.function("cuda"))
+    ours = [f"{value.file}: {value.name}" for value in found if isinstance(value, launcher.Kernel)]
+    products = any("matmul" in value.__code__.co_names for value in found if inspect.isfunction(value))
+    return [*dict.fromkeys(ours), *(["cupy.matmul"] if products else [])]
+
+
+def _reached(function: Callable) -> list:
+    """The function, and the functions and kernels of its room that it names, directly or through others."""
+    package = function.__module__.rpartition(".")[0]
+    found, waiting = [], [function]
+    while waiting:
+        value = waiting.pop(0)
+        value = getattr(value, "py_func", value)  # what Numba compiled
+        if any(value is one for one in found):
+            continue
+        found.append(value)
+        if inspect.isfunction(value) and value.__module__.startswith(package):
+            waiting += _named(value)
+    return found
+
+
+def _named(function: Callable) -> list:
+    """Functions and kernels that a function's code names, also as ``module.function``."""
+    names = function.__code__.co_names
+    values = [function.__globals__[name] for name in names if name in function.__globals__]
+    modules = [value for value in values if isinstance(value, ModuleType) and "kernels" in value.__name__]
+    values += [getattr(module, name) for module in modules for name in names if hasattr(module, name)]
+    return [v for v in values if isinstance(v, launcher.Kernel) or inspect.isfunction(getattr(v, "py_func", v))]
 
 
 def page(name: str, room: str | None = None, width: int = 100, colour: bool = False) -> str:
@@ -42,47 +62,44 @@ def page(name: str, room: str | None = None, width: int = 100, colour: bool = Fa
         As in ``kernels.KERNELS``.
     room : {"plain", "cpu", "cuda"}, optional
     width : int
-        Characters in a line of the terminal.
+        Characters in a line of the terminal; where the rooms do not fit beside each other, they stand one below the
+        other.
     colour : bool
         Highlighted for a terminal, if Pygments is installed.
     """
     kernel = find(name)
     texts = {one: _text(kernel, one) for one in (ROOMS if room is None else (room,))}
-    longest = {one: max(map(len, text.expandtabs(4).splitlines())) for one, text in texts.items()}
-    if sum(longest.values()) + len(GAP) * (len(texts) - 1) > width:
-        return "\n\n".join(f"{_head(one, kernel)}\n{_coloured(one, text, colour)}" for one, text in texts.items())
-    return "\n".join(
-        _beside([(f"{_head(one, kernel)}\n{text}", one, longest[one]) for one, text in texts.items()], colour)
-    )
-
-
-def _head(room: str, kernel: kernels.Kernel) -> str:
-    return f"── {room}: kernels/{room}/{kernel.file}.{'cu' if room == 'cuda' else 'py'} "
+    widths = {one: max(len(line) for line in text.splitlines()) for one, text in texts.items()}
+    if len(texts) > 1 and sum(widths.values()) + len(GAP) * (len(texts) - 1) <= width:
+        return _side_by_side(texts, widths, colour)
+    return "\n\n".join(_coloured(one, text, colour) for one, text in texts.items())
 
 
 def _text(kernel: kernels.Kernel, room: str) -> str:
-    if room != "cuda":
-        return inspect.getsource(kernel.function(room)).rstrip()
-    wrapper = inspect.getsource(kernel.function("cuda")).rstrip()
-    cu = pathlib.Path(launcher.__file__).with_name(f"{kernel.file}.cu")
-    return f"{wrapper}\n\n{cu.read_text(encoding='utf-8').rstrip()}" if cu.exists() else wrapper
+    """A room's function with its helpers in the same file; behind a CUDA wrapper, its .cu files."""
+    function = kernel.function(room)
+    own = [f for f in _reached(function) if inspect.isfunction(f) and f.__module__ == function.__module__]
+    own.sort(key=lambda f: f.__code__.co_firstlineno)
+    parts = [f"# {room}: kernels/{room}/{kernel.file}.py", *(inspect.getsource(f).rstrip() for f in own)]
+    if room == "cuda":
+        files = dict.fromkeys(v.file for v in _reached(function) if isinstance(v, launcher.Kernel))
+        for file in files:
+            text = pathlib.Path(launcher.__file__).with_name(file).read_text(encoding="utf-8").rstrip()
+            parts.append(f"// kernels/cuda/{file}\n{text}")
+    return "\n\n".join(parts).expandtabs(4)
 
 
-def _beside(texts: list[tuple[str, str, int]], colour: bool) -> list[str]:
-    blocks = []
-    for text, room, width in texts:
-        lines = text.expandtabs(4).splitlines()
-        blocks.append(
-            ([line.ljust(width) for line in lines], _coloured(room, "\n".join(lines), colour).splitlines(), width)
-        )
-    rows = max(len(plain) for plain, _, _ in blocks)
-    return [
-        GAP.join(
-            (shown[i] + " " * (width - len(plain[i].rstrip())) if i < len(plain) else " " * width)
-            for plain, shown, width in blocks
-        ).rstrip()
-        for i in range(rows)
-    ]
+def _side_by_side(texts: dict[str, str], widths: dict[str, int], colour: bool) -> str:
+    plain = {room: text.splitlines() for room, text in texts.items()}
+    shown = {room: _coloured(room, text, colour).splitlines() for room, text in texts.items()}
+    lines = []
+    for i in range(max(map(len, plain.values()))):
+        cells = []
+        for room, width in widths.items():
+            there = i < len(plain[room])
+            cells.append((shown[room][i] if there else "") + " " * (width - (len(plain[room][i]) if there else 0)))
+        lines.append(GAP.join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def _coloured(room: str, text: str, colour: bool) -> str:
@@ -92,5 +109,5 @@ def _coloured(room: str, text: str, colour: bool) -> str:
         from pygments import formatters, highlight, lexers
     except ImportError:  # an extra: the text is the same without
         return text
-    lexer = lexers.CppLexer(stripnl=False) if room == "cuda" else lexers.PythonLexer(stripnl=False)
+    lexer = (lexers.CppLexer if room == "cuda" else lexers.PythonLexer)(stripnl=False)
     return highlight(text, lexer, formatters.TerminalFormatter()).rstrip("\n")
