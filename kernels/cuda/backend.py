@@ -17,6 +17,7 @@ _MODULES = {"cuda": "cupy", "sim": f"{_KERNELS}.sim.standin"}
 DEVICES = tuple(_MODULES)
 INSTALL = "pip install 'minicnn-from-scratch[cuda13]' (for a driver of CUDA 12: [cuda12])"
 _usable: set[str] = set()  # devices that were asked for and answered
+_device_of_type: dict[type, str] = {}  # types of arrays seen so far: launches ask often
 
 
 class DeviceUnavailable(RuntimeError):  # noqa: N818 - says what is the case
@@ -71,11 +72,13 @@ def _why_not_cuda() -> str | None:
 
 def device_of(array: object) -> str | None:
     """``"cuda"`` or ``"sim"`` for a device array, None for anything else."""
-    for device, name in _MODULES.items():
-        module = sys.modules.get(name)
-        if module is not None and isinstance(array, getattr(module, "ndarray", ())):
-            return device
-    return None
+    device = _device_of_type.get(type(array))
+    if device is None:
+        for name, where in _MODULES.items():
+            module = sys.modules.get(where)
+            if module is not None and isinstance(array, getattr(module, "ndarray", ())):
+                device = _device_of_type[type(array)] = name
+    return device
 
 
 def is_device_array(x: object) -> bool:
@@ -97,13 +100,13 @@ def module_of(array: object) -> ModuleType:
     return sys.modules[_MODULES[device]]
 
 
-def explained(error: Exception) -> Exception:
-    """What compiling a kernel raised, as :class:`DeviceUnavailable` if the toolkit is missing; else as it was."""
+def missing_toolkit(error: Exception) -> str | None:
+    """One sentence on what CuPy lacks to compile kernels, if that is why ``error`` was raised; else None."""
     text = f"{type(error).__name__}: {error}"
     if "Failed to find CUDA headers" in text:
         missing = "the CUDA headers, which it compiles kernels with"
     elif "DynamicLibNotFound" in text or "libnvrtc" in text:
         missing = "NVRTC, NVIDIA's compiler"
     else:
-        return error
-    return DeviceUnavailable(f"CuPy does not find {missing}: {INSTALL} brings it")
+        return None
+    return f"CuPy does not find {missing}: {INSTALL} brings it"

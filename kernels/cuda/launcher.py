@@ -13,6 +13,7 @@ sizes: ``SUM((x, y, c), blocks=c, block=128, shared_mem=1024)``.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,9 +58,12 @@ class Kernel:
 
     def __init__(self, file: str, name: str, signature: str) -> None:
         self.file, self.name, self.signature = file, name, signature
-        self.parameters: tuple[Parameter, ...] = parse(signature)
-        self.function = name.partition("<")[0]  # the bare name, for messages
+        self.function = name.partition("<")[0]
+        self._what = f"kernel {self.function} in {file}"  # how messages begin
+        self.parameters: tuple[Parameter, ...] = parse(signature, self._what)
         self.takes_t = re.search(r"\bT\b", name) is not None
+        if not any(p.pointer for p in self.parameters):
+            raise ValueError(f"{name} of {file} has no array ({signature}), so it could give nothing back")
         if self.takes_t != any(p.type == "T" and p.pointer for p in self.parameters):
             raise ValueError(f"{name} of {file}: T stands in the name if and only if an array ({signature}) decides it")
         if (file, name) in _declared:
@@ -109,49 +113,52 @@ class Kernel:
         """
         element, array = self._check_arrays(args)
         values = tuple(
-            value if p.pointer else p.to_scalar(value, element, self._where(p))
-            for p, value in zip(self.parameters, args, strict=True)
+            value if p.pointer else p.to_scalar(value, element) for p, value in zip(self.parameters, args, strict=True)
         )
         grid, block = self._geometry(threads, blocks, block, shared_mem)
         if 0 not in grid:  # CuPy would launch one block for none
-            with array.device:
-                self._compiled(array, element)(grid, block, values, shared_mem=shared_mem)
-
-    def _where(self, p: Parameter) -> str:
-        return f"kernel {self.function} in {self.file}, parameter {p.name}"
+            try:
+                with array.device:
+                    self._compiled(array, element)(grid, block, values, shared_mem=shared_mem)
+            except RuntimeError as error:
+                if why := backend.missing_toolkit(error):
+                    raise backend.DeviceUnavailable(why) from error
+                raise
 
     def _check_arrays(self, args: tuple) -> tuple[np.dtype | None, object]:
         """Check number and arrays; return what T is, and one array, which says where to launch."""
         if len(args) != len(self.parameters):
-            raise TypeError(
-                f"kernel {self.function} in {self.file} takes {len(self.parameters)} arguments ({self.signature}), "
-                f"got {len(args)}"
-            )
-        pointers = [(p, value) for p, value in zip(self.parameters, args, strict=True) if p.pointer]
-        element = next((value.dtype for p, value in pointers if p.type == "T" and backend.is_device_array(value)), None)
-        if element is not None and element not in ELEMENTS:
-            first = next(p for p, _ in pointers if p.type == "T")
-            where = self._where(first)
-            raise TypeError(f"{where}: kernels compute in float32 or float64, got {element}; convert it with .astype()")
-        for p, value in pointers:
-            p.check_array(value, element, self._where(p))
-        if not pointers:
-            raise TypeError(f"kernel {self.function} in {self.file} has no array, so it could give nothing back")
-        places = {p.name: (backend.device_of(value), value.device.id) for p, value in pointers}
-        if len(set(places.values())) > 1:
-            listed = ", ".join(f"{name} on {device}:{number}" for name, (device, number) in places.items())
-            raise ValueError(
-                f"kernel {self.function} in {self.file}: all arrays must lie on one device, got {listed}; move them"
-            )
-        return element, pointers[0][1]
+            takes = f"takes {len(self.parameters)} arguments ({self.signature})"
+            raise TypeError(f"{self._what} {takes}, got {len(args)}")
+        element, first, place = None, None, None
+        for p, value in zip(self.parameters, args, strict=True):
+            if not p.pointer:
+                continue
+            if p.type == "T" and element is None and backend.is_device_array(value):
+                element = value.dtype
+                if element not in ELEMENTS:
+                    remedy = "convert it with .astype()"
+                    raise TypeError(f"{p.where}: kernels compute in float32 or float64, got {element}; {remedy}")
+            p.check_array(value, element)
+            here = backend.device_of(value), value.device.id
+            if first is None:
+                first, place = value, here
+            elif here != place:
+                raise self._apart(args)
+        return element, first
+
+    def _apart(self, args: tuple) -> ValueError:
+        arrays = {p.name: value for p, value in zip(self.parameters, args, strict=True) if p.pointer}
+        listed = ", ".join(f"{name} on {backend.device_of(a)}:{a.device.id}" for name, a in arrays.items())
+        return ValueError(f"{self._what}: all arrays must lie on one device, got {listed}; move them")
 
     def _geometry(self, threads, blocks, block, shared_mem) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(grid, block) as CuPy wants them, within what the hardware takes."""
         if (threads is None) == (blocks is None):
-            raise TypeError(f"kernel {self.function} in {self.file}: give threads or blocks, and not both")
+            raise TypeError(f"{self._what}: give threads or blocks, and not both")
         block = self._sizes("block", block, MAX_BLOCK, at_least=1)
-        if int(np.prod(block)) > MAX_THREADS:
-            raise self._refused(f"block {block} has {int(np.prod(block))} threads", f"a block holds {MAX_THREADS}")
+        if math.prod(block) > MAX_THREADS:
+            raise self._refused(f"block {block} has {math.prod(block)} threads", f"a block holds {MAX_THREADS}")
         (shared_mem,) = self._sizes("shared_mem", shared_mem, (2**63,), at_least=0)
         if shared_mem > MAX_SHARED:
             raise self._refused(f"shared_mem is {shared_mem} bytes", f"a block has {MAX_SHARED}")
@@ -159,7 +166,7 @@ class Kernel:
             return self._sizes("blocks", blocks, MAX_GRID, at_least=0), block
         (threads,) = self._sizes("threads", threads, (2**63 - 1,), at_least=0)
         if len(block) != 1:
-            raise TypeError(f"kernel {self.function} in {self.file}: threads are counted along x, but block is {block}")
+            raise TypeError(f"{self._what}: threads are counted along x, but block is {block}")
         wanted_block, wanted_blocks = _wanted
         block = block if wanted_block is None else (wanted_block,)
         return (min(-(-threads // block[0]), wanted_blocks or MOST_BLOCKS),), block
@@ -168,33 +175,27 @@ class Kernel:
         sizes = value if isinstance(value, tuple) else (value,)
         if not 1 <= len(sizes) <= len(limits) or not all(isinstance(s, (int, np.integer)) for s in sizes):
             wanted = "a whole number" if len(limits) == 1 else "a whole number or a tuple of one to three"
-            raise TypeError(f"kernel {self.function} in {self.file}: {what} must be {wanted}, got {value!r}")
+            raise TypeError(f"{self._what}: {what} must be {wanted}, got {value!r}")
         for axis, size, limit in zip("xyz", sizes, limits, strict=False):
             if not at_least <= size <= limit:
                 where = what if len(limits) == 1 else f"{what} along {axis}"
-                raise self._refused(f"{where} is {size}", f"{at_least} to {limit} are possible")
+                remedy = "cut the work into smaller pieces" if size > limit else "how was it computed?"
+                raise self._refused(f"{where} is {size}", f"{at_least} to {limit} are possible", remedy)
         return tuple(int(s) for s in sizes)
 
-    def _refused(self, given: str, possible: str) -> ValueError:
-        remedy = "cut the work into smaller pieces"
-        return ValueError(f"kernel {self.function} in {self.file}: {given}, but {possible}; {remedy}")
+    def _refused(self, given: str, possible: str, remedy: str = "let several blocks share the work") -> ValueError:
+        return ValueError(f"{self._what}: {given}, but {possible}; {remedy}")
 
     def _compiled(self, array: object, element: np.dtype | None):
         """The compiled function for this device and T. Compiled once for each file, T and array module."""
         xp = backend.module_of(array)
         key = xp.__name__, self.file, element
-        try:
-            if key not in _modules:
-                together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
-                names = tuple(k.instance(element) for k in together)
-                text = f'#line 1 "{self.file}"\n{source(self.file)}'  # so that compilers' messages name the file
-                _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
-            return _modules[key].get_function(self.instance(element))
-        except Exception as error:
-            reason = backend.explained(error)
-            if reason is error:
-                raise
-            raise reason from error
+        if key not in _modules:
+            together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
+            names = tuple(k.instance(element) for k in together)
+            text = f'#line 1 "{self.file}"\n{source(self.file)}'  # so that compilers' messages name the file
+            _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
+        return _modules[key].get_function(self.instance(element))
 
 
 def source(file: str) -> str:

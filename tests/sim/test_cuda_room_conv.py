@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from device_arrays import moved, on_device, run_on_device
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_cpu_room import depthwise, examples, resized
+from test_cpu_room import depthwise as as_depthwise
+from test_cpu_room import examples, resized
 from test_kernels_agree import CASES, Draw, assert_agree, call
 
 from minicnn import kernels
 from minicnn.kernels import KERNELS
-from minicnn.kernels.cuda import conv, gemm, im2col, launcher
+from minicnn.kernels.cuda import conv, depthwise, gemm, im2col, launcher
 
 NAMES = ("im2col", "col2im", "matmul", "conv2d", "conv2d_input_grad", "conv2d_weight_grad")
 CONVOLUTIONS = NAMES[3:]
-ORDINARY = settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck)
-FEW = settings(ORDINARY, max_examples=8)  # in check mode every access of every thread is looked at
+DEPTHWISE = tuple(f"{name} depthwise" for name in CONVOLUTIONS)
+ORDINARY = settings(max_examples=80, deadline=None, derandomize=True, database=None, suppress_health_check=HealthCheck)
+FEW = settings(ORDINARY, max_examples=25)  # in check mode every access of every thread is looked at
+
+
+class DepthwiseDraw(Draw):
+    """Of the convolutions that ``test_kernels_agree`` draws, only depthwise ones: kernels of their own here."""
+
+    def of(self, *values):
+        if isinstance(values[-1], str) and values[-1] == "depthwise":
+            return "depthwise"
+        if values == (1, 1, 2, 3):  # groups
+            values = (2, 3, 33)  # 33: more than the 32 channels of one block
+        elif values == (1, 2, 3, 128):  # filters for each channel
+            values = (1, 1, 2, 3)
+        return super().of(*values)
+
+
+def drawn(name: str, data) -> tuple[str, Draw]:
+    """``"conv2d depthwise"`` -> the kernel's name and what draws its arguments."""
+    name, _, variant = name.partition(" ")
+    return name, (DepthwiseDraw if variant else Draw)(data)
 
 
 def compare(xp, name: str, draw: Draw) -> None:
-    """One drawn call, with blocks and grids that do not divide the work, against plain."""
+    """One drawn call, with blocks, grids and shares that do not divide the work, against plain."""
     args = tuple(CASES[name](draw))
     expected = call(name, "plain", args)
-    with launcher.launched_with(block=draw.of(32, 96, 256, 1024), blocks=draw.of(None, 1, 3)):
+    geometry = launcher.launched_with(block=draw.of(32, 32, 96, 256, 1024), blocks=draw.of(None, 1, 1, 3))
+    with geometry, mock.patch.object(depthwise, "ROWS_PER_SHARE", draw.of(1, 5, 32)):
         assert_agree(name, run_on_device(xp, name, args), expected, draw.dtype)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *DEPTHWISE])
 def test_agrees_with_plain(xp, name):
     """Odd, non-square shapes; strides, dilation, padding on one side, groups; both dtypes; any layout and geometry."""
 
     @ORDINARY
     @given(st.data())
     def agree(data):
-        compare(xp, name, Draw(data))
+        compare(xp, *drawn(name, data))
 
     agree()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *DEPTHWISE])
 def test_checker_finds_nothing(xp, name, checked):
     """No race, no access outside, nothing read before it is written: on any drawn shape and geometry."""
 
     @FEW
     @given(st.data())
     def agree(data):
-        compare(xp, name, Draw(data))
+        compare(xp, *drawn(name, data))
 
     agree()
 
@@ -79,7 +103,8 @@ def test_checker_finds_slips(xp, rng, checked, slip):
     run_on_device(xp, name, args)
     with launcher.replaced(file, text.replace(right, wrong)), pytest.raises(sim.KernelFault) as caught:
         run_on_device(xp, name, args)
-    assert caught.value.kind == kind
+    assert caught.value.kind == kind and caught.value.file == file
+    assert 0 < caught.value.line <= text.count("\n")
 
 
 def plain(name: str, args: tuple) -> list[np.ndarray]:
@@ -88,11 +113,11 @@ def plain(name: str, args: tuple) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", [*NAMES, *(f"{name} depthwise" for name in CONVOLUTIONS)])
+@pytest.mark.parametrize("name", [*NAMES, *DEPTHWISE])
 def test_nan_and_infinity_spread_as_in_plain(xp, name, value):
     """Zeros of the padding are multiplied where the definition multiplies them, and nowhere else."""
     name, _, variant = name.partition(" ")
-    args = depthwise(examples()[name]) if variant else examples()[name]
+    args = as_depthwise(examples()[name]) if variant else examples()[name]
     for position, array in enumerate(args):
         if isinstance(array, np.ndarray) and array.dtype.kind == "f":
             poisoned = array.copy()
@@ -168,10 +193,12 @@ def test_products_that_cublas_cannot_count_are_refused(xp, monkeypatch):
 def test_results_do_not_depend_on_the_grid(xp, rng):
     """Every number has one thread that sums it in one order: any block size gives the same bits."""
     x, y = rng.standard_normal((2, 2, 8, 8, 9)).astype(np.float32)
-    w = rng.standard_normal((8, 1, 3, 3)).astype(np.float32)
+    w, full, bias = (rng.standard_normal(s).astype(np.float32) for s in ((8, 1, 3, 3), (8, 8, 3, 3), (8,)))
     same = ((1, 1), (1, 1, 1, 1), (1, 1))
     for name, args in (
-        ("conv2d", (x, w, None, *same, 8)),
+        ("conv2d", (x, full, bias, *same, 1)),
+        ("conv2d_input_grad", (y, full, (8, 9), *same, 1)),
+        ("conv2d", (x, w, bias, *same, 8)),
         ("conv2d_input_grad", (y, w, (8, 9), *same, 8)),
         ("conv2d_weight_grad", (y, x, (3, 3), *same, 8)),
     ):

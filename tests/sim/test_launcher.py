@@ -244,6 +244,20 @@ def test_signatures_outside_the_rules_are_refused(signature):
         parse(signature)
 
 
+def test_a_kernel_without_arrays_is_refused(declared):
+    """It could give nothing back, and nothing would say on which device to launch it."""
+    with pytest.raises(ValueError, match="f of test.cu has no array"):
+        launcher.Kernel("test.cu", "f", "int n")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, np.float64(np.inf)])
+def test_infinity_and_nan_are_numbers(xp, scale, value):
+    """Only finite numbers that float32 would turn into infinity are refused."""
+    x, y = xp.ones(1, np.float32), xp.empty(1, np.float32)
+    scale((x, y, value, 1), threads=1)
+    np.testing.assert_array_equal(y.get(), np.float32(value))
+
+
 def test_another_text_can_take_a_files_place(xp, scale):
     """How a student's own .cu is run in the room's functions; afterwards the room's own text is back."""
     x, y = xp.ones(3, np.float32), xp.empty(3, np.float32)
@@ -252,6 +266,16 @@ def test_another_text_can_take_a_files_place(xp, scale):
         assert y.get().tolist() == [5, 5, 5]
     scale((x, y, 4.0, 3), threads=3)
     assert y.get().tolist() == [4, 4, 4]
+
+
+def test_a_text_that_does_not_compile_names_file_and_line(xp, scale):
+    """A student's slip: the compiler's own words, with the line of the .cu file and not of what it is wrapped in."""
+    x = xp.ones(3, np.float32)
+    with (
+        launcher.replaced("test.cu", TEXT.replace("y[i] = factor * x[i];", "y[i] = factor * z[i];")),
+        pytest.raises(Exception, match=r"test\.cu[:(]7.*(.|\n)*\bz\b"),
+    ):
+        scale((x, x.copy(), 1.0, 3), threads=3)
 
 
 def test_every_shared_kernel_of_the_room_is_declared_in_its_file():

@@ -63,7 +63,9 @@ class RawModule:
         check = is_checking()
         if check not in self._modules:
             names = self.name_expressions or ()
-            self._modules[check] = Module(self.code, names=names, options=self.options, check=check)
+            named = re.match(r'#line 1 "([^"\n]+)"\n', self.code)  # what a text says of its own file
+            filename = named[1] if named else "kernel.cu"
+            self._modules[check] = Module(self.code, filename, names=names, options=self.options, check=check)
         return self._modules[check]
 
     def compile(self, log_stream=None) -> None:
