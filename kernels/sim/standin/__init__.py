@@ -55,6 +55,7 @@ def get_array_module(*args):
 
 
 __all__ = [
-    "RawKernel", "RawModule", "cuda", "get_array_module", "get_default_memory_pool", "is_available", "launches", "linalg",
-    "ndarray", "random", "transfers", *creation.__all__, *functions.__all__, *shaping.__all__, *ufuncs.__all__, *FROM_NUMPY,
+    "RawKernel", "RawModule", "cuda", "get_array_module", "get_default_memory_pool", "is_available", "launches",
+    "linalg", "ndarray", "random", "transfers",
+    *creation.__all__, *functions.__all__, *shaping.__all__, *ufuncs.__all__, *FROM_NUMPY,
 ]  # fmt: skip

@@ -109,7 +109,9 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
     def shape(self, shape) -> None:
         reshaped = self._host.reshape(shape)
         if self.size and not np.may_share_memory(reshaped, self._host):
-            raise AttributeError("incompatible shape for a non-contiguous array")
+            raise AttributeError(
+                "Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape."
+            )
         self._host = reshaped
 
     @property
@@ -204,7 +206,7 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
             raise ValueError(
                 "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
             )
-        return bool(self._to_host("bool").size and self._host.item())
+        return bool(self._to_host("bool"))
 
     def __int__(self) -> int:
         return int(self.item())
@@ -289,8 +291,9 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
     def reshape(self, *shape, order="C", copy=None) -> ndarray:
         """A view if the memory allows it, else a copy."""
         shape = shape[0] if len(shape) == 1 else shape
-        known = -1 not in (shape if isinstance(shape, (tuple, list)) else (shape,))
-        if known and math.prod(np.atleast_1d(np.array(shape, np.int64)).tolist()) != self.size:
+        sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+        known = math.prod(int(size) for size in sizes if size != -1)
+        if (known and self.size % known) or (-1 not in sizes and known != self.size):
             raise ValueError(f"cannot reshape array of size {self.size} into shape {shape}")
         return self._view_or_copy(self._host.reshape(shape, order=order))
 

@@ -13,6 +13,11 @@ from types import SimpleNamespace
 from ..memory import Memory
 from .storage import OutOfMemoryError, allocate, used
 
+__all__ = (
+    "BaseMemory Device Event MemoryPointer MemoryPool Stream alloc driver get_current_stream get_elapsed_time "
+    "is_available memory profile runtime"
+).split()
+
 # What every GPU of the last ten years takes: "Technical Specifications per Compute Capability" in NVIDIA's CUDA C++
 # Programming Guide.
 MAX_GRID = (2**31 - 1, 65535, 65535)
@@ -97,11 +102,11 @@ class MemoryPool:
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Refuse allocations beyond ``size`` bytes, or ``fraction`` of the machine's memory, in all; 0: no limit."""
-        if (size is None) == (fraction is None):
-            raise ValueError("set_limit takes either size or fraction")
+        if size is not None and fraction is not None:
+            raise ValueError("size and fraction cannot be specified at the same time")
         if fraction is not None and not 0 <= fraction <= 1:
             raise ValueError(f"memory limit fraction out of range: {fraction} should be in range [0, 1]")
-        used.limit = int(size if fraction is None else fraction * _memory_of_machine()[1])
+        used.limit = int(size or 0) if fraction is None else int(fraction * _memory_of_machine()[1])
 
     def get_limit(self) -> int:
         return used.limit

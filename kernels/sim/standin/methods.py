@@ -16,7 +16,7 @@ def laid_out_like(host: np.ndarray, dtype=None, order: str | None = "K", shape=N
     dtype = host.dtype if dtype is None else checked_dtype(dtype)
     order = "K" if order is None else order.upper()
     if order not in ("C", "F", "A", "K"):
-        raise TypeError(f"order not understood. order={order}")
+        raise ValueError(f"order not understood: {order}")
     shape = host.shape if shape is None else checked_shape(shape)
     if order == "A" or host.flags.forc or len(shape) != host.ndim:
         order = "F" if order == "F" or (order != "C" and host.flags.fnc) else "C"
@@ -41,7 +41,7 @@ class Methods:
         order = (order or "K").upper()
         fits = {"C": self.flags.c_contiguous, "F": self.flags.f_contiguous, "A": self.flags.forc, "K": True}
         if order not in fits:
-            raise TypeError(f"order not understood. order={order}")
+            raise ValueError(f"order not understood: {order}")
         if not copy and dtype == self.dtype and fits[order]:
             return self
         if casting is not None and not np.can_cast(self.dtype, dtype, casting):

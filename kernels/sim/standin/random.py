@@ -7,6 +7,11 @@ import numpy as np
 from .array import ndarray
 from .border import from_host
 
+__all__ = (
+    "Generator RandomState default_rng normal permutation rand randint randn random random_sample seed standard_normal "
+    "uniform"
+).split()
+
 
 class Generator:
     """``cupy.random.default_rng(seed)``."""

@@ -164,8 +164,8 @@ def ndim(a) -> int:
     return array_operand(a).ndim
 
 
-def size(a, axis=None) -> int:
-    return np.size(array_operand(a), axis)
+def size(a) -> int:
+    return array_operand(a).size
 
 
 def may_share_memory(a, b, max_work=None) -> bool:
