@@ -19,16 +19,16 @@
 //
 // So x is read from memory once, and E[x^2] - E[x]^2, which loses all digits where the mean is large, never appears.
 //
-// Threads  blocks of 32 x 8. A warp (one threadIdx.y) takes ``lanes`` channels side by side and 32/lanes pixels: with 32
-//          channels or more a warp reads 32 neighbours of one pixel, with 4 channels 8 whole pixels; either way one run
-//          of memory. A thread keeps its channel and strides over the pixels of its block's share, so its channel's
-//          mean, scale ... are read once and no division finds out where it is.
+// Threads  blocks of 32 x 8. A warp (one threadIdx.y) takes ``lanes`` channels side by side and 32/lanes pixels: of 32
+//          channels or more it reads 32 neighbours of one pixel, of 4 channels 8 whole pixels; either way one run of
+//          memory. A thread keeps its channel and strides over the pixels of its block's share, so its channel's mean,
+//          scale ... are read once and no division finds out where it is.
 //          Sums then meet in two steps: inside a warp by shuffles (lanes of one channel lie ``lanes`` apart), between
 //          the warps in shared memory. Every step adds in a fixed order, and shares follow from the shape alone: no
 //          atomics, results repeat bit by bit on any GPU.
 // Launch   <<<(ceil(C / lanes), shares), (32, 8)>>>, lanes = 1, 2, 4, ... 32: the first that covers C.
-//          add_shares: <<<(ceil(C / lanes), 1, sums), (32, 32)>>>, join_stats: <<<ceil(C / lanes), (32, 32)>>>: a single
-//          block for its channels, so it has as many warps as a block can have.
+//          add_shares: <<<(ceil(C / lanes), 1, sums), (32, 32)>>>, join_stats: <<<ceil(C / lanes), (32, 32)>>>: one
+//          block has its channels to itself, so it has as many warps as a block can have.
 // Moves    channel_sums, channel_stats: x once. batch_norm: x and y. batch_norm_sums: x and grad; batch_norm_backward:
 //          x, grad and dx. 1 to 6 FLOPs for each number, in double; GPUs that are slow in double (1/32 or 1/64 of
 //          float) still do about as many as their memory delivers. 128x56x56x64 float32: 103 MB for each array, that is

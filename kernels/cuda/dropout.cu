@@ -7,9 +7,9 @@
 // Threads  one for each four elements, as one call of Philox makes four numbers: asking for one at a time would compute
 //          everything four times. A counter-based generator suits a GPU: any thread can make any part of the stream.
 // Launch   <<<ceil(size / 4 / 256), 256>>>
-// Moves    reads and writes each number once. About 25 integer operations for each number: 10 rounds of 2 products, each
-//          of which gives 64 bits, shared by four. A thread's four numbers lie side by side; that the warp's accesses
-//          have gaps of three costs nothing, as the first-level cache keeps the lines for the next three.
+// Moves    reads and writes each number once. About 20 integer operations for each number: 10 rounds of 2 products,
+//          each of which gives 64 bits, shared by four. A thread's four numbers lie side by side, so in one instruction
+//          the warp touches every fourth number: the caches are asked four times for what the memory delivers once.
 
 __device__ inline void philox(unsigned long long block, unsigned long long offset, unsigned long long seed,
                               unsigned int* numbers)

@@ -9,7 +9,8 @@ from ..checks import same_shape
 from . import backend
 from .launcher import Kernel
 
-WINDOW = "long long size, int channels, int before, int after, T alpha, T beta, T k"
+WINDOW = "long long pixels, int channels, int before, int after, T alpha, T beta, T k"
+WARP = 32  # threads, which take one pixel together
 
 FORWARD = Kernel("lrn.cu", "lrn<T>", f"const T* x, T* y, {WINDOW}")
 SENT = Kernel("lrn.cu", "lrn_sent<T>", f"const T* grad, const T* x, T* sent, {WINDOW}")
@@ -19,21 +20,22 @@ BACKWARD = Kernel("lrn.cu", "lrn_backward<T>", f"const T* grad, const T* x, cons
 def local_response_norm(x, size, alpha, beta, k):
     """y, shaped like x (N, H, W, C)."""
     y = backend.module_of(x).empty(x.shape, x.dtype)
-    FORWARD((x, y, *_window(x, size), alpha, beta, k), threads=x.size)
+    window = _window(x, size)
+    FORWARD((x, y, *window, alpha, beta, k), threads=window[0] * WARP)
     return y
 
 
 def local_response_norm_backward(grad, x, size, alpha, beta, k):
     """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1), j whose window holds c"""
     same_shape("local_response_norm_backward", grad=grad, x=x)
-    xp, numbers = backend.module_of(x), (*_window(x, size), alpha, beta, k)
+    xp, window = backend.module_of(x), _window(x, size)
     sent, dx = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
-    SENT((grad, x, sent, *numbers), threads=x.size)
-    BACKWARD((grad, x, sent, dx, *numbers), threads=x.size)
+    SENT((grad, x, sent, *window, alpha, beta, k), threads=window[0] * WARP)
+    BACKWARD((grad, x, sent, dx, *window, alpha, beta, k), threads=window[0] * WARP)
     return dx
 
 
 def _window(x, size) -> tuple[int, int, int, int]:
-    """How many numbers, channels, and how far the window reaches; further than all channels is no further."""
-    channels = x.shape[3]
-    return x.size, channels, min(int(size) // 2, channels), min((int(size) - 1) // 2, channels)
+    """How many pixels, channels, and how far the window reaches; further than all channels is no further."""
+    n, h, w, channels = x.shape
+    return n * h * w, channels, min(int(size) // 2, channels), min((int(size) - 1) // 2, channels)

@@ -1,7 +1,7 @@
 // The optimisers' steps, in place, on flat arrays: SGD, Adam, RMSprop. T is float or double.
 //
-// Threads  one for each parameter; nobody else touches its averages, so everything happens in one pass. Written with
-//          one array operation after the other, as the plain room has it, Adam would pass over the memory 20 times.
+// Threads  one for each parameter; nobody else touches its averages, so everything happens in one pass. One array
+//          operation after the other, as the plain room has it, Adam would pass over the memory a dozen times.
 // Launch   <<<ceil(size / 256), 256>>>
 // Moves    sgd: reads p, g and writes p; with momentum also reads and writes v: 12 or 20 bytes for each float32.
 //          adam: 28 bytes; rmsprop: 20 to 36. Some 10 FLOPs for each, so only the memory's speed counts.
