@@ -61,7 +61,7 @@ def test_check_finds_nothing_with_other_grids(block, blocks):
 #: what a student does to a copy of a file, and what the answer must say: file, kernel, before, after, words
 CHANGES = {
     "barrier removed": ("batch_norm.cu", "channel_sum", "__syncthreads();", "", ("race", "__syncthreads()")),
-    "index shifted": ("pooling.cu", "max_pool2d", "< h", "<= h", ("mine.cu:",)),
+    "index shifted": ("pooling.cu", "max_pool2d", "ih >= h ||", "ih > h ||", ("mine.cu:", "behind the end")),
     "guard forgotten": ("relu.cu", "relu", "i < size", "i <= size", ("out of bounds", "guard", "mine.cu:")),
     "wrong number": ("relu.cu", "relu", "T(0) : x[i]", "T(1) : x[i]", ("numbers are wrong", "it should be 0, it is 1")),
     "does not compile": ("relu.cu", "relu", "x[i] <= T(0) ?", "z[i] <= T(0) ?", ("mine.cu:", "‘z’ was not declared")),
