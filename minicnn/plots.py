@@ -24,12 +24,12 @@ def new_figure(width: float, height: float):
 
 
 def literal(text: str) -> str:
-    """A name as matplotlib draws it letter by letter, whatever somebody wrote into it.
+    r"""A name as matplotlib draws it letter by letter, whatever somebody wrote into it.
 
     Between two dollars it would read a formula; a letter that its font lacks would be a warning and an empty box.
 
-    >>> print(literal("$5 or\n$6, 猫"))
-    \\$5 or \\$6, ?
+    >>> print(literal("$5 or $6, 猫"))
+    \$5 or \$6, ?
     """
     from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.ft2font import FT2Font
