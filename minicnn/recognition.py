@@ -178,8 +178,9 @@ def read(path: pathlib.Path, channels: int) -> np.ndarray:
 def numbers_of(classes: list[str]) -> dict[str, list[int]]:
     """Which classes a name may mean. ImageNet's have commas between several names: a whole name wins over a part.
 
-    >>> numbers_of(["corgi, cardigan", "cardigan", "crane", "crane"])
-    {'corgi': [0], 'corgi, cardigan': [0], 'cardigan': [1], 'crane': [2, 3]}
+    >>> meant = numbers_of(["corgi, cardigan", "cardigan", "crane", "crane"])
+    >>> meant["corgi"], meant["cardigan"], meant["crane"]
+    ([0], [1], [2, 3])
     """
     parts: dict[str, list[int]] = {}
     whole: dict[str, list[int]] = {}
