@@ -13,7 +13,7 @@ import numpy as np
 from .arrayfiles import read_npz, read_safetensors
 from .device import to_numpy
 from .errors import ArgumentError, FileError, MinicnnError
-from .files import replacing
+from .files import kind_of, named, replacing
 from .nn import Module
 from .tensor import as_array
 
@@ -115,11 +115,11 @@ def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarr
     FileError
         If there is no such file, it is of another kind, or it is damaged.
     """
-    path = _path(path)
-    if path.is_dir():
+    given, path = path, _path(path)
+    if kind_of(given) == "folder":
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
-    if not path.is_file():
-        raise FileError(f"there is no file {path}")
+    if kind_of(given) is None:
+        raise FileError(f"there is no file {named(given)}")
     try:
         kind = _kind(path)
         if kind == "torch":

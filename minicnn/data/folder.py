@@ -16,6 +16,8 @@ from .splits import by_tens, check_split, last_tenth
 #: what the folder of a split may be called
 CALLED = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
+REMEDY = "; remove it, or on_error='skip' leaves such pictures out"
+
 
 class FolderDataset:
     """Pictures in ``DIR/<class>/``, at any depth below, loaded when they are asked for.
@@ -78,7 +80,7 @@ class FolderDataset:
         sizes = self._look_at_all(on_error)
         if not self.paths:
             raise DataError(f"{self.folder}: no picture for {split} is left; unreadable are {len(self.skipped)}")
-        with opening.naming(self.paths[0]):
+        with opening.naming(self.paths[0], REMEDY):
             self.channels = channels or opening.channels(self.paths[0])
         if size is None:
             other = next((i for i, s in enumerate(sizes) if s != sizes[0]), None)
@@ -153,7 +155,7 @@ class FolderDataset:
         sizes, good = [], []
         for i, path in enumerate(self.paths):
             try:
-                with opening.naming(path):
+                with opening.naming(path, REMEDY):
                     sizes.append(opening.size(path, whole=on_error == "skip"))
                     good.append(i)
             except DataError:
@@ -169,7 +171,7 @@ class FolderDataset:
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         """Image (C, H, W) as float32 in 0 to 1, and its label."""
         path = self.paths[index]
-        with opening.naming(path):
+        with opening.naming(path, REMEDY):
             return opening.read(path, self.channels, self.size), int(self.labels[index])
 
     def statistics(self, most: int = 1000) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import as_array
 
 GREY = "0.45"  # of explanations, beside black titles
@@ -27,6 +27,10 @@ def as_picture(op: str, photo, image) -> np.ndarray:
             f"{image.shape[2]}), got shape {photo.shape}"
         )
     photo = photo / 255 if photo.dtype == np.uint8 else photo
+    if photo.size and not (photo.min() >= -0.5 and photo.max() <= 1.5):
+        raise ArgumentError(
+            f"{op}: the photo goes from 0 to 1, or is uint8; this one, from {photo.min():g} to {photo.max():g}"
+        )
     return np.clip(photo, 0, 1)
 
 
