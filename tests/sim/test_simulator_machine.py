@@ -71,6 +71,18 @@ def test_denormal_floats_become_zero():
     assert out.tolist() == [0.0, 1.0]
 
 
+def test_empty_is_unset_once():
+    """What one kernel has written the next one may read; assignments count, results and views are as expected."""
+    x, out, more = np.ones(4, np.float32), sim.empty(4), sim.empty(4)
+    with pytest.raises(sim.KernelFault, match="uninitialised"):
+        sim.launch(ADD, "k", 1, 4, [x, more, out, 4])
+    sim.launch(ADD, "k", 1, 4, [x, x, out, 4])
+    sim.launch(ADD, "k", 1, 4, [x, out, sim.empty(4), 4])
+    more[...] = 5
+    sim.launch(ADD, "k", 1, 4, [x, more, out, 4])
+    assert repr(out) == repr(np.full(4, 6, np.float32)) and type(out + 1) is np.ndarray and float(out.sum()) == 24
+
+
 @pytest.mark.parametrize("name", ["INFINITY", "NAN", "FLT_MAX", "INT_MAX"])
 def test_what_nvrtc_has_not_is_not_here(name):
     """A file that needs a header must not pass, only to fail on a GPU."""
