@@ -46,6 +46,30 @@ def test_ufuncs_of_two(name):
     same(getattr(xp, name)(x, y), getattr(np, name)(a, b))
 
 
+def test_ufuncs_of_other_forms():
+    """dtype=, numbers alone, two results, and a number that the array's dtype cannot hold."""
+    host, x = both((2, 3))
+    same(np.add(x, 1, dtype=np.float64), np.add(host, 1, dtype=np.float64))
+    same(xp.maximum(2, 3.5), np.maximum(2, 3.5))
+    same(xp.sqrt(2), np.sqrt(2))
+    for ours, theirs in zip(
+        (*xp.modf(x), *xp.frexp(x), *divmod(x, 2)), (*np.modf(host), *np.frexp(host), *divmod(host, 2))
+    ):
+        same(ours, theirs)
+    same(np.exp(xp.ones(3, np.int32)), np.exp(np.ones(3, np.int32)))
+    whole, fraction = xp.empty((2, 3)), xp.empty((2, 3))
+    assert xp.modf(x, out=(fraction, whole))[1] is whole
+    same(whole, np.trunc(host).astype(float))
+    with pytest.raises(OverflowError):
+        xp.ones(3, np.uint8) + 300
+    with pytest.raises(TypeError, match="not supported for the input types|did not contain a loop"):
+        xp.exp(x.astype(complex)) % 2
+    with pytest.raises(TypeError, match="Wrong number of arguments for 'cupy_add'"):
+        xp.add(x)
+    with pytest.raises(ValueError, match="both a positional and keyword"):
+        xp.exp(x, x, out=x)
+
+
 def test_no_warnings_as_on_a_gpu():
     """1 / 0 is inf and the mean of nothing is nan, without a word (the tests make warnings errors)."""
     zero = xp.zeros(3, np.float32)

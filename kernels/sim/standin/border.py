@@ -51,11 +51,38 @@ def computed(function, *args, out=None, casting="same_kind", **keywords):
 
 def elementwise(ufunc: np.ufunc, *operands, out=None, dtype=None, casting="same_kind"):
     """A NumPy ufunc over device arrays and scalars. The result is in C order, whatever the operands are (cupy#7342)."""
-    keywords = {} if dtype is None else {"dtype": dtype, "casting": casting}
-    operands = tuple(operand(x) for x in operands)
+    hosts = tuple(operand(x) for x in operands)
+    shape = np.broadcast_shapes(*(np.shape(x) for x in hosts))
+    if out is None:
+        outs = _new_results(ufunc, hosts, shape, dtype, casting)
+    else:
+        outs = out if isinstance(out, tuple) else (out,)
+        for x in outs:
+            _check_out(x, shape)
     with np.errstate(all="ignore"):
-        result = ufunc(*operands, **keywords)
-    return from_host(result) if out is None else stored(result, out, casting)
+        ufunc(*hosts, out=tuple(x._host for x in outs), casting=casting, **({} if dtype is None else {"dtype": dtype}))
+    for x in outs:
+        x._written()
+    return outs[0] if ufunc.nout == 1 else tuple(outs)
+
+
+def _new_results(ufunc: np.ufunc, hosts: tuple, shape: tuple[int, ...], dtype, casting: str) -> tuple:
+    """Arrays for the ufunc's results, so that NumPy writes into device memory at once."""
+    from .array import ndarray  # it needs this module first
+
+    kinds = tuple(
+        x.dtype if hasattr(x, "dtype") else np.dtype(bool) if x is True or x is False else type(x) for x in hosts
+    )
+    asked = {} if dtype is None else {"signature": (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout}
+    found = ufunc.resolve_dtypes(kinds + (None,) * ufunc.nout, casting=casting, **asked)
+    return tuple(ndarray(shape, kind) for kind in found[ufunc.nin :])
+
+
+def _check_out(out, shape: tuple[int, ...]) -> None:
+    if not isinstance(out, DeviceArray):
+        raise TypeError(f"Output arguments type must be cupy.ndarray, got {type(out)}")
+    if out.shape != shape:
+        raise ValueError(f"Out shape is mismatched: out has {out.shape}, the result {shape}")
 
 
 def from_host(result, order: str = "C"):
@@ -77,11 +104,8 @@ def stored(result, out, casting: str = "same_kind"):
         out = out if isinstance(out, tuple) else (out,)
         return tuple(stored(r, o, casting) for r, o in zip(result, out, strict=True))
     out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
-    if not isinstance(out, DeviceArray):
-        raise TypeError(f"Output arguments type must be cupy.ndarray, got {type(out)}")
     result = np.asarray(result)
-    if out.shape != result.shape:
-        raise ValueError(f"Out shape is mismatched: out has {out.shape}, the result {result.shape}")
+    _check_out(out, result.shape)
     if not np.can_cast(result.dtype, out.dtype, casting):
         raise TypeError(
             f"output (dtype {result.dtype}) could not be coerced to the provided output of dtype {out.dtype} "
