@@ -8,6 +8,7 @@ from against_plain import assert_as_plain
 from device_arrays import run_on_device
 
 from minicnn.kernels import KERNELS
+from minicnn.kernels.plain.dropout import philox
 
 
 @pytest.mark.parametrize("classes", [1, 31, 32, 33, 100])
@@ -28,6 +29,15 @@ def test_cross_entropy_of_impossible_classes(xp):
     assert np.isfinite(loss[0]) and p[0, 1] == 0 and np.isnan(loss[1:]).all()
 
 
+@pytest.mark.parametrize("place", [0, 1, 31, 32, 69])
+def test_cross_entropy_subtracts_the_largest_logit(xp, place):
+    """Wherever it stands in the row: exp(1000) is infinite, and the loss would be NaN."""
+    logits = np.linspace(-1, 1, 70)[None].repeat(2, 0)
+    logits[0, place] = 1000
+    loss, p = assert_as_plain(xp, "softmax_cross_entropy", (logits, np.array([5, 5]), 0.1))
+    assert np.isfinite(loss).all() and p[0, place] == 1
+
+
 @pytest.mark.parametrize("label", [7, -8])
 def test_labels_out_of_range_raise(xp, label):
     """A label beyond the classes would read beyond the row; labels that are no whole numbers name no class."""
@@ -45,6 +55,14 @@ def test_dropout_makes_the_same_bits_as_plain(xp, size, seed, offset):
     """The last block of four may be cut short; seed and offset have 64 bits, of which none may be lost."""
     for p in (0.0, 0.3, 1.0):
         assert_as_plain(xp, "dropout", (np.ones(size, np.float32), p, seed, offset), rtol=0)
+
+
+def test_dropout_keeps_a_number_at_the_threshold(xp):
+    """Random numbers below p * 2**32 drop; the one that equals it keeps, in every room."""
+    number = int(philox(1, 3, 4)[0])
+    (kept,) = assert_as_plain(xp, "dropout", (np.ones(1), number / 2**32, 3, 4), rtol=1e-15)
+    (dropped,) = assert_as_plain(xp, "dropout", (np.ones(1), (number + 1) / 2**32, 3, 4))
+    assert kept[0] > 1 and dropped[0] == 0
 
 
 def test_dropout_counts_channels_last(xp, rng):
