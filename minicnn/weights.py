@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .arrayfiles import read_npz, read_safetensors
+from .device import to_numpy
 from .errors import ArgumentError, FileError, MinicnnError
 from .files import kind_of, named, replacing
 from .nn import Module
@@ -86,7 +87,7 @@ def _write_npz(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 def _array(path: pathlib.Path, name: str, value) -> np.ndarray:
     """A value as a contiguous array of its own shape."""
     try:
-        array = as_array(value)
+        array = to_numpy(as_array(value))
     except ValueError:
         raise FileError(f"{path}: {name} is no array of numbers, but a ragged {type(value).__name__}") from None
     if array.dtype.kind not in "fiub":

@@ -1,0 +1,154 @@
+"""``sim.launch``: one kernel of any .cu text on NumPy arrays."""
+
+from __future__ import annotations
+
+import functools
+import math
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from .memory import Memory
+from .module import Module, Parameter, kernel_names
+
+#: what the hardware takes, of every GPU since 2012
+GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
+
+
+def empty(shape, dtype=np.float32) -> np.ndarray:
+    """An array for :func:`launch` that counts as never written: reading it in a kernel is a fault.
+
+    After the first kernel that could write to it, or an assignment, it is an array as any other.
+    """
+    return np.empty(shape, dtype).view(Uninitialised)
+
+
+class Uninitialised(np.ndarray):
+    """See :func:`empty`."""
+
+    written = False
+
+    def __array_finalize__(self, origin) -> None:
+        self.written = getattr(origin, "written", False)  # a view is as its array
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else array  # what is computed of it is a plain array
+
+    def __setitem__(self, index, value) -> None:
+        super().__setitem__(index, value)
+        self.written = True
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+
+@functools.lru_cache(maxsize=64)
+def module(source: str, filename: str, names: tuple[str, ...], check: bool) -> Module:
+    """The compiled text; the last few are kept."""
+    return Module(source, filename, names, check=check)
+
+
+def launch(
+    source: str, name: str, grid, block, args: Sequence, shared_mem: int = 0, check: bool = True, *,
+    filename: str = "kernel.cu", order: str = "forward", seed: int = 0, seconds: float | None = None,
+) -> None:  # fmt: skip
+    """Run one kernel of a .cu text on the CPU.
+
+    Parameters
+    ----------
+    source : str
+        The text.
+    name : str
+        The kernel's; of a template an instance, such as ``"relu<float>"``.
+    grid, block : int or tuple of up to three ints
+    args : sequence
+        NumPy arrays, which are copied to device memory and back; NumPy or Python numbers; ``sim.empty(...)``.
+    shared_mem : int
+        Bytes of dynamic shared memory.
+    check : bool
+        Look at every access to memory.
+    filename : str
+        For messages.
+    order : {"forward", "backward", "shuffled"}
+        In which threads start; a right kernel does not care.
+
+    Raises
+    ------
+    KernelFault
+        The kernel did something wrong.
+    CompileError
+        g++ refused the text, or there is no g++.
+    TypeError, ValueError
+        An argument does not fit its parameter, or the hardware would refuse the grid.
+    """
+    grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
+    if math.prod(block) > THREADS:
+        raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
+    plain = name in kernel_names(source)
+    compiled = module(source, filename, () if plain or "<" not in name else (name,), check)
+    try:
+        parameters = compiled.signature(name)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+    if len(parameters) != len(args):
+        raise TypeError(f"{name} takes {len(parameters)} arguments, got {len(args)}")
+    memories, values = [], []
+    for i, (parameter, value) in enumerate(zip(parameters, args)):
+        where = f"{name}, argument {i} ({parameter})"
+        if parameter.pointer:
+            memory = _copied(where, parameter, value, check)
+            memories.append((value, memory, parameter))
+            values.append(memory.address)
+        else:
+            values.append(as_bytes(where, parameter, value))
+    try:
+        compiled.launch(name, grid, block, values, shared_mem, order, seed, seconds)
+    finally:
+        for value, memory, parameter in memories:
+            if not parameter.const:
+                value[...] = np.frombuffer(memory.buffer, value.dtype).reshape(value.shape)
+
+
+def _dimensions(what: str, given, limits: tuple[int, int, int]) -> tuple[int, ...]:
+    numbers = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    good = 1 <= len(numbers) <= 3 and all(isinstance(n, (int, np.integer)) for n in numbers)
+    if not good or any(not 1 <= n <= most for n, most in zip(numbers, limits)):
+        raise ValueError(f"{what} must be 1 to 3 whole numbers from 1 to {limits}, got {given!r}")
+    return tuple(int(n) for n in numbers)
+
+
+def _copied(where: str, parameter: Parameter, value, check: bool) -> Memory:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"{where}: an array was expected, got {type(value).__name__}")
+    if parameter.kind not in "sv" and (value.dtype.kind, value.dtype.itemsize) != (parameter.kind, parameter.size):
+        raise TypeError(f"{where}: the array is {value.dtype}")
+    if not value.flags.c_contiguous:
+        raise ValueError(f"{where}: the array of shape {value.shape} is not contiguous; np.ascontiguousarray copies it")
+    if not parameter.const and not value.flags.writeable:
+        raise ValueError(f"{where}: the kernel may write, and the array is read-only")
+    memory = Memory(value.nbytes, check)
+    if not isinstance(value, Uninitialised) or value.written:
+        np.frombuffer(memory.buffer, np.uint8)[...] = value.reshape(-1).view(np.uint8)
+        memory.mark()
+    return memory
+
+
+def as_bytes(where: str, parameter: Parameter, value) -> bytes:
+    """A number as the bytes of a parameter; one that does not fit is an error."""
+    if parameter.kind == "s":
+        raw = np.asarray(value).tobytes()
+        if len(raw) != parameter.size:
+            raise TypeError(f"{where}: {len(raw)} bytes were given")
+        return raw
+    if not isinstance(value, (bool, int, float, np.generic)):
+        raise TypeError(f"{where}: a number was expected, got {type(value).__name__}")
+    if parameter.kind in "iub" and isinstance(value, (float, np.floating)):
+        raise TypeError(f"{where}: {value!r} is no whole number")
+    code = {"f2": "e", "f4": "f", "f8": "d", "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
+    code |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
+    kind = code[f"{parameter.kind}{parameter.size}"]
+    try:
+        return struct.pack(kind, float(value) if parameter.kind == "f" else int(value))
+    except (struct.error, OverflowError):
+        raise ValueError(f"{where}: {value!r} does not fit") from None

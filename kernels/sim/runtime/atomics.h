@@ -1,0 +1,40 @@
+// atomics.h - read, change and write without anybody between. Blocks run on several workers, so these are real atomics.
+#pragma once
+
+template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line, F change)
+{
+    using Word = std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint32_t>>;
+    static_assert(sizeof(Word) == sizeof(T), "an atomic works on 2, 4 or 8 bytes");
+#ifdef SIM_CHECK
+    sim_atomic(p, sizeof(T), file, line);
+#else
+    (void)file, (void)line;
+#endif
+    Word* word = reinterpret_cast<Word*>(p);
+    Word before = __atomic_load_n(word, __ATOMIC_RELAXED), after;
+    T old;
+    do {
+        memcpy(&old, &before, sizeof before);
+        const T changed = change(old);
+        memcpy(&after, &changed, sizeof after);
+    } while (!__atomic_compare_exchange_n(word, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return old;
+}
+#define SIM_ATOMIC(name, RESULT)                                                                                        \
+    template <class T> SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                           \
+    {                                                                                                                   \
+        return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                           \
+    }
+SIM_ATOMIC(atomicAdd, old + v)
+SIM_ATOMIC(atomicSub, old - v)
+SIM_ATOMIC(atomicExch, ((void)old, v))
+SIM_ATOMIC(atomicMin, v < old ? v : old)
+SIM_ATOMIC(atomicMax, old < v ? v : old)
+SIM_ATOMIC(atomicAnd, old & v)
+SIM_ATOMIC(atomicOr, old | v)
+SIM_ATOMIC(atomicXor, old ^ v)
+SIM_ATOMIC(atomicInc, old >= v ? 0 : old + 1)
+template <class T> SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
+{
+    return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return old == expected ? v : old; });
+}

@@ -1,0 +1,54 @@
+// sync.h - what threads do together: barriers, votes, shuffles. Each tells the runtime where in the .cu file it stands.
+#pragma once
+
+SIM_FN void __syncthreads(SIM_HERE) { sim_syncthreads("__syncthreads", file_, line_); }
+SIM_FN int __syncthreads_count(int p, SIM_HERE) { return sim_vote_block(!!p, 0, "__syncthreads_count", file_, line_); }
+SIM_FN int __syncthreads_and(int p, SIM_HERE) { return sim_vote_block(!!p, 1, "__syncthreads_and", file_, line_); }
+SIM_FN int __syncthreads_or(int p, SIM_HERE) { return sim_vote_block(!!p, 2, "__syncthreads_or", file_, line_); }
+SIM_FN void __syncwarp(unsigned mask = 0xffffffffu, SIM_HERE) { sim_exchange(mask, 0, "__syncwarp", file_, line_); }
+// Memory is sequentially consistent here: a missing fence cannot be seen (a race that it would hide is reported).
+SIM_FN void __threadfence() {}
+SIM_FN void __threadfence_block() {}
+SIM_FN unsigned __activemask() { return sim_activemask(); }
+
+template <class T> SIM_FN uint64_t sim_to_bits(T value)
+{
+    static_assert(sizeof(T) <= 8, "a shuffle moves 4 or 8 bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    return bits;
+}
+template <class T> SIM_FN T sim_from_bits(uint64_t bits)
+{
+    T value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// The four shuffles differ in the lane they read from. Lanes work in segments of `width`; a lane whose source lies outside
+// of its segment keeps its own value.
+#define SIM_SHUFFLE(name, SOURCE, EXISTS)                                                                               \
+    template <class T> SIM_FN T name(unsigned mask, T value, int by, int width = 32, SIM_HERE)                          \
+    {                                                                                                                   \
+        const int lane = sim_lane(), segment = lane & ~(width - 1), place = lane & (width - 1);                         \
+        const uint64_t* all = sim_exchange(mask, sim_to_bits(value), #name, file_, line_);                              \
+        (void)place;                                                                                                    \
+        const int source = (EXISTS) ? (SOURCE) : lane;                                                                  \
+        sim_source(mask, source, #name, file_, line_);                                                                  \
+        return sim_from_bits<T>(all[source]);                                                                           \
+    }
+SIM_SHUFFLE(__shfl_sync, segment + (by & (width - 1)), true)
+SIM_SHUFFLE(__shfl_up_sync, lane - by, place - by >= 0)
+SIM_SHUFFLE(__shfl_down_sync, lane + by, place + by < width)
+SIM_SHUFFLE(__shfl_xor_sync, lane ^ by, (lane ^ by) < segment + width)
+
+SIM_FN unsigned __ballot_sync(unsigned mask, int p, SIM_HERE)
+{
+    const uint64_t* all = sim_exchange(mask, !!p, "__ballot_sync", file_, line_);
+    unsigned votes = 0;
+    for (int lane = 0; lane < 32; ++lane)
+        if (mask >> lane & 1 && all[lane]) votes |= 1u << lane;
+    return votes;
+}
+SIM_FN int __any_sync(unsigned mask, int p, SIM_HERE) { return __ballot_sync(mask, p, file_, line_) != 0; }
+SIM_FN int __all_sync(unsigned mask, int p, SIM_HERE) { return __ballot_sync(mask, p, file_, line_) == mask; }
