@@ -72,7 +72,8 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
         raise CompileError(why)
     path = compiler()
     stamp = os.stat(path)  # another g++ makes other code
-    key = hashlib.sha256(repr((path, stamp.st_size, stamp.st_mtime, options, sorted(files.items()))).encode())
+    machine = (path, stamp.st_size, stamp.st_mtime, _processor())
+    key = hashlib.sha256(repr((machine, options, sorted(files.items()))).encode())
     made = folder() / f"{name}-{key.hexdigest()[:20]}.so"
     if not _sound(made):
         made.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,13 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
             _compile(path, pathlib.Path(work), files, options, shown)
             os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
     return made
+
+
+@functools.cache
+def _processor() -> str:
+    """What this processor can do: code for it (-march=native) may not run on another that shares the folder."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        return next((line for line in file if line.startswith(("flags", "Features"))), platform.machine())
 
 
 def _sound(path: pathlib.Path) -> bool:

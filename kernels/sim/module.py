@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -154,23 +155,24 @@ class Module:
     @functools.cached_property
     def _library(self) -> ctypes.CDLL:
         runtime()
-        for name in self._dynamic_names:
-            _dynamic_memory(name)
+        if self._dynamic_names:
+            _dynamic_memory(self._dynamic_names)
         library = ctypes.CDLL(str(self.path))
         library.sim_shared_range.restype = None
         return library
 
     @functools.cached_property
-    def _dynamic_names(self) -> list[str]:
-        return sorted(set(_DYNAMIC.findall(without_comments(self.source))))
+    def _dynamic_names(self) -> tuple[str, ...]:
+        return tuple(sorted(set(_DYNAMIC.findall(without_comments(self.source)))))
 
     @functools.cached_property
     def path(self) -> os.PathLike:
         """The compiled library."""
         entries = "\n".join(f'SIM_KERNEL("{n}", {n})' for n in (*kernel_names(self.source), *self.names))
+        renamed = "".join(f"#define {name} {_storage(self._dynamic_names, name)}\n" for name in self._dynamic_names)
         shown = re.sub(r'["\\\n]', "_", self.filename)
         text = (
-            f'#include "cuda.h"\n#line 1 "{shown}"\n{self.source}\n#line 1 "sim-glue"\n'
+            f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line 1 "sim-glue"\n'
             f'extern "C" {{\nsim::Entry sim_table[] = {{\n{entries}\n{{nullptr, nullptr, nullptr}}}};\n}}\n{_GLUE}'
         )
         files = {**build.runtime_text(), "kernels.cpp": text, "cuda_fp16.h": "#pragma once\n"}
@@ -234,7 +236,7 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(4096)
         own = self._library
-        dynamic = _dynamic_memory(self._dynamic_names[0]).sim_dynamic if self._dynamic_names else None
+        dynamic = _dynamic_memory(self._dynamic_names).sim_dynamic if self._dynamic_names else None
         described = _Launch(
             run, ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]), shared_mem,
             ORDERS[order] | (CHECKED if self.check else 0) | FLUSH_TO_ZERO, workers(), seed,
@@ -249,14 +251,20 @@ class Module:
             raise fault_of(report.value.decode(errors="replace"), name, self.path, self.filename)
 
 
+def _storage(names: tuple[str, ...], name: str) -> str:
+    """What a dynamic array of a file with these is called in the library: no other file's has the same name."""
+    return f"sim_dynamic_{hashlib.sha256(repr(names).encode()).hexdigest()[:8]}_{name}"
+
+
 @functools.cache
-def _dynamic_memory(name: str) -> ctypes.CDLL:
-    """A library that holds the array behind ``extern __shared__ T name[]``, in a place of its own."""
-    text = (
-        f'extern "C" {{\nalignas(128) thread_local unsigned char {name}[{DYNAMIC_BYTES + 4096}];\n'
-        f"void* sim_dynamic() {{ return {name}; }}\n}}\n"
-    )
-    made = build.library(f"dynamic-{name}", {"dynamic.cpp": text}, ("-O1",))
+def _dynamic_memory(names: tuple[str, ...]) -> ctypes.CDLL:
+    """A library that holds the memory behind ``extern __shared__ T name[]``: one piece, whatever it is called."""
+    first, *others = (_storage(names, name) for name in names)
+    size = f"[{DYNAMIC_BYTES + 4096}]"
+    text = f'extern "C" {{\nalignas(128) thread_local unsigned char {first}{size};\n'
+    text += "".join(f'extern thread_local unsigned char {o}{size} __attribute__((alias("{first}")));\n' for o in others)
+    text += f"void* sim_dynamic() {{ return {first}; }}\n}}\n"
+    made = build.library("dynamic", {"dynamic.cpp": text}, ("-O1",))
     return ctypes.CDLL(str(made), mode=ctypes.RTLD_GLOBAL)
 
 

@@ -83,6 +83,31 @@ def test_empty_is_unset_once():
     assert repr(out) == repr(np.full(4, 6, np.float32)) and type(out + 1) is np.ndarray and float(out.sum()) == 24
 
 
+def test_dynamic_memory_is_one_piece_whatever_it_is_called():
+    """Two kernels of one file name it differently, with different types; each sees its launch's bytes, checked."""
+    text = """
+extern "C" __global__ void first(float* y) {
+    extern __shared__ float room[];
+    room[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    y[threadIdx.x] = room[31 - threadIdx.x];
+}
+extern "C" __global__ void second(double* y) {
+    extern __shared__ double space[];
+    extern __shared__ unsigned char raw[];
+    space[threadIdx.x] = 2 * threadIdx.x;
+    __syncthreads();
+    y[threadIdx.x] = space[31 - threadIdx.x] + (raw == (unsigned char*)space);
+}"""
+    for check in (True, False):
+        y, z = sim.empty(32), sim.empty(32, np.float64)
+        sim.launch(text, "first", 1, 32, [y], 128, check)
+        sim.launch(text, "second", 1, 32, [z], 256, check)
+        assert y.tolist() == list(range(31, -1, -1)) and z.tolist() == [2 * (31 - i) + 1 for i in range(32)]
+    with pytest.raises(sim.KernelFault, match="dynamic shared memory; the launch gave it 128 bytes"):
+        sim.launch(text, "second", 1, 32, [z], 128)
+
+
 @pytest.mark.parametrize("name", ["INFINITY", "NAN", "FLT_MAX", "INT_MAX"])
 def test_what_nvrtc_has_not_is_not_here(name):
     """A file that needs a header must not pass, only to fail on a GPU."""
