@@ -12,7 +12,7 @@ LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test check check-rest lint parity sim coverage bench clean
+.PHONY: demo test check check-rest lint parity sim coverage bench bench-sim clean
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -62,6 +62,9 @@ coverage: $(VENV)/.check sim
 
 bench: $(VENV)/.check
 	$(BENCH) $(BIN)/python benchmarks/layers.py
+
+bench-sim: $(VENV)/.demo
+	$(BENCH) $(BIN)/python benchmarks/simulator.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.sim
