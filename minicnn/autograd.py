@@ -20,6 +20,7 @@ from .device import device_of, is_array, number_on, plain_array
 from .errors import ArgumentError, DeviceError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .kernels import shapes
 from .kernels.blanks import as_blank
+from .kernels.layout import add
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
 _creation_order = itertools.count()
@@ -255,7 +256,7 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
             elif tensor.node in owned:
                 pending[tensor.node] += part
             else:
-                pending[tensor.node] = plain_array(pending[tensor.node] + part)
+                pending[tensor.node] = plain_array(add(pending[tensor.node], part))
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
@@ -324,7 +325,7 @@ def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
     if shapes.wanted():
         leaf.grad = part
     elif leaf.grad is not None:
-        leaf.grad = plain_array(leaf.grad + part)  # NumPy makes scalars of 0-d sums
+        leaf.grad = plain_array(add(leaf.grad, part))  # NumPy makes scalars of 0-d sums
     elif any(isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias):
         leaf.grad = part.copy(order="K")
     else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd import Function
 from ..device import device_of, plain_array, to_device
+from ..kernels.layout import add as sum_of
 from ..tensor import Tensor, as_array
 from .operands import alike, explain
 from .registry import apply_op, register
@@ -17,7 +18,7 @@ class Add(Function):
 
     @staticmethod
     def forward(ctx, a, b):
-        return a + b
+        return sum_of(a, b)  # a + b, with channels side by side on a GPU too
 
     @staticmethod
     def backward(ctx, grad):

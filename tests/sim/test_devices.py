@@ -38,6 +38,15 @@ def test_there_and_back(device):
     assert mc.tensor(3.5, device=device).item() == 3.5 and mc.tensor([True, False], device=device).tolist()[0] is True
 
 
+def test_sums_keep_channels_side_by_side(device):
+    """A residual connection, forward and backward, must not cost the next kernel a copy."""
+    x = nn.Parameter(IMAGES).to(device).detach().requires_grad_()
+    y = F.relu(x) + F.relu6(x)
+    y.sum().backward()
+    for array in (y.data, x.grad):  # both uses of x add up in it
+        assert array.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
 def test_nothing_becomes_numpy_by_itself(device):
     x = there(device, IMAGES)
     for convert in (np.asarray, lambda t: t.numpy(), np.sum):
