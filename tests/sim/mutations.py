@@ -158,7 +158,7 @@ def _inside_braces(code: str) -> np.ndarray:
 
 
 def drawn(file: str, most: int) -> list[Mutant]:
-    """At most so many mutants of a file (0: all), always the same: one of each kind in turn, so that none is left out."""
+    """At most so many mutants of a file (0: all), always the same: one of each kind in turn."""
     everything = mutants(file)
     if not most or len(everything) <= most:
         return everything
@@ -205,22 +205,29 @@ def _prepare(cache: str) -> None:
 def run(chosen: list[Mutant], jobs: int) -> Iterator[Outcome]:
     """Judge mutants in processes of their own, as they finish. One that takes its process along is killed, too."""
     with tempfile.TemporaryDirectory() as cache:
-        options = {"mp_context": multiprocessing.get_context("spawn"), "initializer": _prepare, "initargs": (cache,)}
         unclear = []
-        # every mutant leaves a library in the process that tried it, so they are changed now and then
-        with concurrent.futures.ProcessPoolExecutor(jobs, max_tasks_per_child=60, **options) as pool:
-            waiting = {pool.submit(judge, mutant): mutant for mutant in chosen}
-            for done in concurrent.futures.as_completed(waiting):
-                try:
-                    yield done.result()
-                except concurrent.futures.process.BrokenProcessPool:
-                    unclear.append(waiting[done])
-        for mutant in unclear:  # one of them broke it: each alone
-            with concurrent.futures.ProcessPoolExecutor(1, **options) as pool:
-                try:
-                    yield pool.submit(judge, mutant).result()
-                except concurrent.futures.process.BrokenProcessPool:
-                    yield Outcome(mutant, "crash")
+        # every mutant leaves a library in the process that tried it, so now and then there are new ones
+        for first in range(0, len(chosen), 50 * jobs):
+            for mutant, outcome in _tried(chosen[first : first + 50 * jobs], jobs, cache):
+                if outcome is None:
+                    unclear.append(mutant)
+                else:
+                    yield outcome
+        for mutant in unclear:  # one of them ended the process of all: each alone
+            for _, outcome in _tried([mutant], 1, cache):
+                yield outcome or Outcome(mutant, "crash")
+
+
+def _tried(chosen: list[Mutant], jobs: int, cache: str) -> Iterator[tuple[Mutant, Outcome | None]]:
+    """Each mutant and what became of it; None if its process ended."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, _prepare, (cache,)) as pool:
+        waiting = {pool.submit(judge, mutant): mutant for mutant in chosen}
+        for done in concurrent.futures.as_completed(waiting):
+            try:
+                yield waiting[done], done.result()
+            except concurrent.futures.process.BrokenProcessPool:
+                yield waiting[done], None
 
 
 def report(outcomes: list[Outcome]) -> str:
