@@ -8,7 +8,7 @@ of the two is said of each in ``survivors.md``. Mutants that do not compile do n
 Changes are made in function bodies by the textual rules below, one at a time, anywhere but in comments. Not tried is
 what small arrays cannot show: an offset that is an int in place of a long long. That makes some 2000 mutants, and each
 is compiled for a second or so; so of every file at most 40 are drawn, always the same ones, each rule in its turn. The
-whole run takes about 8 minutes with two processes; ``--each 0`` takes all.
+whole run takes 4 to 8 minutes with two processes; ``--each 0`` takes all.
 
     python tests/sim/mutations.py [--file pooling.cu] [--each 40] [--jobs 2] [--out mutants.json]
 """
