@@ -54,7 +54,7 @@ parity: $(VENV)/.check $(VENV)/.data
 sim: $(VENV)/.check
 	MINICNN_FORBID_SKIPS=1 $(BIN)/coverage run --data-file=.coverage.sim -m pytest -q --durations=15 $(SIM)
 
-# Not a part of `make check`, as it takes ten minutes: does `minicnn kernels check` see small slips in our kernels?
+# Not a part of `make check`, as it takes 4 to 8 minutes: does `minicnn kernels check` see small slips in our kernels?
 # What survives has to stand in tests/sim/survivors.md.
 mutants: $(VENV)/.test
 	$(BIN)/python tests/sim/mutations.py

@@ -244,6 +244,7 @@ def _softmax_cross_entropy(draw):
         for smoothing in (0.0, 0.1):
             yield 10 * draw(n, classes), _labels(draw, n, classes), smoothing
     yield draw(5, 77), _labels(draw, 5, 77), 0.1  # no class stands out
+    yield 1000 * draw(3, 40), _labels(draw, 3, 40), 0.1  # exp of these is infinite
     impossible = draw(3, 6)
     impossible[:, 2] = -np.inf
     yield impossible, np.array([0, 1, -1]), 0.0
@@ -263,6 +264,7 @@ def _dropout(draw):
     seed = 7 + 3 * 2**40
     for i, x in enumerate(_elements(draw)):
         yield x, 0.4, seed, 2**40 + i
+    yield draw(2**18 + 3), 0.4, seed, 0  # so many blocks of four that their number needs more than 16 bits
     yield draw(9), 0.0, seed, 1
     yield draw(9), 1.0, seed, 2
     yield draw(9), int(philox(3, seed, 3)[2]) / 2**32, seed, 3  # just the number of one element, which is kept

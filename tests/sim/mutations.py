@@ -2,13 +2,13 @@
 
 A mutant is a kernel's text with one small change, such as a student's slip: ``<`` became ``<=``, a barrier is gone, h
 and w are swapped. It is killed if ``minicnn kernels check`` finds something: wrong numbers, a fault of the checker, a
-hang (of more than 5 seconds of one launch). One that survives shows a hole in the trials, or is no slip at all; which
+hang (of more than 2 seconds of one launch). One that survives shows a hole in the trials, or is no slip at all; which
 of the two is said of each in ``survivors.md``. Mutants that do not compile do not count.
 
 Changes are made in function bodies by the textual rules below, one at a time, anywhere but in comments. Not tried is
 what small arrays cannot show: an offset that is an int in place of a long long. That makes some 2000 mutants, and each
 is compiled for a second or so; so of every file at most 40 are drawn, always the same ones, each rule in its turn. The
-whole run takes about 8 minutes with two processes; ``--each 0`` takes all.
+whole run takes 4 to 8 minutes with two processes; ``--each 0`` takes all.
 
     python tests/sim/mutations.py [--file pooling.cu] [--each 40] [--jobs 2] [--out mutants.json]
 """
@@ -36,7 +36,7 @@ from minicnn import kernel_check, kernels
 from minicnn.kernels.cuda import launcher
 from minicnn.kernels.sim.module import without_comments
 
-SECONDS = "5"  # of CPU time for one launch, then it hangs; the slowest right one takes a tenth of that
+SECONDS = "2"  # of CPU time for one launch, then it hangs; the slowest right one takes a hundredth of that
 FILES = tuple(sorted(path.name for path in launcher.FOLDER.glob("*.cu")))
 CONVOLUTIONS = ("conv2d", "conv2d_input_grad", "conv2d_weight_grad")  # they launch kernels of three files
 
