@@ -12,8 +12,8 @@
 >>> y  # doctest: +SKIP
 array([0., 2., 4., 6.], dtype=float32)
 
-What runs is the unchanged text. Each CUDA thread is a call of the kernel's function; one that waits at a barrier leaves its
-stack and another goes on (``runtime/scheduler.h``). In check mode every access to memory is looked at
+What runs is the unchanged text. Each CUDA thread is a call of the kernel's function; one that waits at a barrier leaves
+its stack and another goes on (``runtime/scheduler.h``). In check mode every access to memory is looked at
 (``runtime/checker.h``): races, addresses out of bounds, numbers that nobody has written, barriers that not all threads
 reach. It needs g++ on Linux; :func:`why_not` says what is missing.
 """

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 
 ADVICE = {
-    "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two lines, "
-    "give each thread its own element, or add with atomicAdd",
-    "out of bounds": "compare the index with the size of the array; a thread beyond the end needs a guard, `if (i < n)`",
+    "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
+    "lines, give each thread its own element, or add with atomicAdd",
+    "out of bounds": "compare the index with the size of the array; a thread beyond the end needs a guard, "
+    "`if (i < n)`",
     "uninitialised": "write before you read: shared memory and cupy.empty hold whatever was there before; is a "
     "__syncthreads(), an `= 0`, or an element at the border missing?",
-    "misaligned": "a float4 must lie at a multiple of 16 bytes: begin at an index that is a multiple of 4, or read floats",
+    "misaligned": "a float4 must lie at a multiple of 16 bytes: begin at an index that is a multiple of 4, or read "
+    "floats",
     "divergent barrier": "every thread of the block must reach the same __syncthreads(): no return before it, and none "
     "inside an if or a loop that not all threads enter alike",
     "shuffle mask": "the mask names the lanes that make the call, all of them, and each makes it: keep whole warps "
@@ -27,8 +29,10 @@ ADVICE = {
     "memory": "take smaller blocks",
 }
 
+PLACE = re.compile(r"#[^#]*:(?P<line>\d+)#|@(?P<address>0x[0-9a-f]+|0)@")
 
-class KernelFault(RuntimeError):
+
+class KernelFault(RuntimeError):  # noqa: N818 - a name that users rely on
     """A kernel did what a GPU would not forgive, or would hide.
 
     Attributes
@@ -61,20 +65,22 @@ def _tuple(numbers: tuple[int, ...] | None) -> str:
 def fault_of(report: str, kernel: str, library: os.PathLike, filename: str) -> KernelFault:
     """The runtime's report, ``kind|sentence|block|thread``, as an error.
 
-    In the sentence, ``#file:line#`` and ``@address@`` are places; the first one is where it happened.
+    In the sentence, ``#file:line#`` and ``@address@`` are places. Those at its beginning say where it happened: the
+    first one that is a line of the .cu file.
     """
     kind, what, *indices = report.split("|")
     block, thread = (tuple(map(int, part.split(","))) for part in indices) if len(indices) == 2 else (None, None)
-    lines: list[int | None] = []
 
-    def note(match: re.Match) -> str:
-        named = match.group("line")
-        lines.append(int(named) if named else line_of(library, int(match.group("address"), 16), filename))
-        return "" if len(lines) == 1 else str(lines[-1] or "?")
+    def line(place: re.Match) -> int | None:
+        return int(place["line"]) if place["line"] else line_of(library, int(place["address"], 16), filename)
 
-    what = re.sub(r"#[^#]*:(?P<line>\d+)#|@(?P<address>0x[0-9a-f]+|0)@", note, what)
-    first, other = (*lines, None, None)[:2]
-    return KernelFault(kind, kernel, what, filename, first, other, block, thread)
+    first = None
+    while place := PLACE.match(what):
+        first, what = first or line(place), what[place.end() :]
+    others = [line(place) for place in PLACE.finditer(what)]
+    for other in others:
+        what = PLACE.sub(str(other or "?"), what, count=1)
+    return KernelFault(kind, kernel, what, filename, first, others[0] if others else None, block, thread)
 
 
 def line_of(library: os.PathLike, address: int, filename: str) -> int | None:

@@ -17,12 +17,30 @@ GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
 
 
 def empty(shape, dtype=np.float32) -> np.ndarray:
-    """An array for :func:`launch` that counts as never written: reading it in a kernel is a fault."""
+    """An array for :func:`launch` that counts as never written: reading it in a kernel is a fault.
+
+    After the first kernel that could write to it, or an assignment, it is an array as any other.
+    """
     return np.empty(shape, dtype).view(Uninitialised)
 
 
 class Uninitialised(np.ndarray):
     """See :func:`empty`."""
+
+    written = False
+
+    def __array_finalize__(self, origin) -> None:
+        self.written = getattr(origin, "written", False)  # a view is as its array
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else array  # what is computed of it is a plain array
+
+    def __setitem__(self, index, value) -> None:
+        super().__setitem__(index, value)
+        self.written = True
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
 
 
 @functools.lru_cache(maxsize=64)
@@ -110,7 +128,7 @@ def _copied(where: str, parameter: Parameter, value, check: bool) -> Memory:
     if not parameter.const and not value.flags.writeable:
         raise ValueError(f"{where}: the kernel may write, and the array is read-only")
     memory = Memory(value.nbytes, check)
-    if not isinstance(value, Uninitialised):
+    if not isinstance(value, Uninitialised) or value.written:
         np.frombuffer(memory.buffer, np.uint8)[...] = value.reshape(-1).view(np.uint8)
         memory.mark()
     return memory

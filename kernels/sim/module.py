@@ -25,8 +25,8 @@ WARNINGS = (
 )
 FAST = ("-O2", "-march=native", "-g1", "-gdwarf-4", "-fno-math-errno")
 CHECK = (
-    "-Og", "-g", "-gdwarf-4", "-DSIM_CHECK", "-fsanitize=thread", "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
-    "-fno-sanitize-recover",
+    "-Og", "-g", "-gdwarf-4", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
+    "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
 )  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
@@ -92,8 +92,8 @@ class Parameter:
     def __str__(self) -> str:
         names = {
             "f4": "float", "f8": "double", "f2": "half", "i4": "int", "i8": "long long", "u4": "unsigned",
-            "u8": "unsigned long long", "i1": "signed char", "u1": "unsigned char", "i2": "short", "u2": "unsigned short",
-            "b1": "bool", "v0": "void",
+            "u8": "unsigned long long", "i1": "signed char", "u1": "unsigned char", "i2": "short",
+            "u2": "unsigned short", "b1": "bool", "v0": "void",
         }  # fmt: skip
         name = names.get(f"{self.kind}{self.size}", f"struct of {self.size} bytes")
         return f"{'const ' if self.const else ''}{name}{'*' if self.pointer else ''}"
@@ -134,7 +134,7 @@ class Module:
     ----------
     source : str
     filename : str
-        For messages.
+        For messages; a first line ``#line 1 "name"`` in the source says it, too.
     names : sequence of str
         Instances of templates, such as ``"relu<float>"``.
     options : sequence of str
@@ -146,7 +146,9 @@ class Module:
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
         check: bool = False,
     ) -> None:  # fmt: skip
-        self.source, self.filename, self.names, self.check = source, filename, tuple(names), check
+        said = re.match(r'#line 1 "([^"\n]+)"', source)  # whoever passes a text on can say so where it came from
+        self.source, self.filename = source, said[1] if said else filename
+        self.names, self.check = tuple(names), check
         self.options = tuple(o for o in options if re.match("-[DUI]", o))
 
     @functools.cached_property
@@ -186,6 +188,10 @@ class Module:
             found[table[i].name.decode()] = (table[i].run, _parameters(text.value.decode()))
             i += 1
         return found
+
+    def compile(self) -> None:
+        """Compile it now, not when the first kernel is asked for. Raises CompileError."""
+        self._kernels  # noqa: B018 - made when looked at
 
     def kernels(self) -> list[str]:
         """Names of all kernels."""
@@ -228,11 +234,12 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(4096)
         own = self._library
-        dynamic = getattr(_dynamic_memory(self._dynamic_names[0]), "sim_dynamic") if self._dynamic_names else None
+        dynamic = _dynamic_memory(self._dynamic_names[0]).sim_dynamic if self._dynamic_names else None
         described = _Launch(
             run, ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]), shared_mem,
             ORDERS[order] | (CHECKED if self.check else 0) | FLUSH_TO_ZERO, workers(), seed,
-            ctypes.cast(own.sim_shared_range, ctypes.c_void_p), ctypes.cast(dynamic, ctypes.c_void_p) if dynamic else None,
+            ctypes.cast(own.sim_shared_range, ctypes.c_void_p),
+            ctypes.cast(dynamic, ctypes.c_void_p) if dynamic else None,
             float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
             ctypes.cast(report, ctypes.c_char_p), len(report),
         )  # fmt: skip

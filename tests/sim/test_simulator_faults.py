@@ -1,5 +1,5 @@
-"""The checker is checked: kernels that are wrong on purpose, each found, with its kind, its line and words about it; and
-right kernels that look suspicious, in which nothing may be found."""
+"""The checker is checked: kernels that are wrong on purpose, each found, with its kind, its line and words about it;
+and right kernels that look suspicious, in which nothing may be found."""
 
 from __future__ import annotations
 

@@ -14,13 +14,33 @@
 #include "checker.h"
 
 // Device memory: an array ends where a page ends that must not be touched, so that one step too far is a fault ----------
-extern "C" void* sim_malloc(size_t bytes, int checked)
+// Fresh pages cost more than most kernels: what was freed is kept for the next array of its size, up to a gigabyte.
+// Not in check mode, where whoever still uses freed memory shall be found.
+static std::multimap<size_t, void*> spare;
+static size_t spare_bytes;
+static const size_t MOST_SPARE = size_t(1) << 30;
+
+static char* take_map(size_t map_bytes)
 {
-    const size_t rounded = (bytes + 15) / 16 * 16, map_bytes = (rounded + PAGE - 1) / PAGE * PAGE + 2 * PAGE;
+    std::lock_guard<std::mutex> lock(allocations_lock);
+    if (auto found = spare.find(map_bytes); found != spare.end()) {
+        char* map = (char*)found->second;
+        spare.erase(found);
+        spare_bytes -= map_bytes;
+        return map;
+    }
     char* map = (char*)mmap(nullptr, map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED) return nullptr;
     mprotect(map, PAGE, PROT_NONE);
     mprotect(map + map_bytes - PAGE, PAGE, PROT_NONE);
+    return map;
+}
+
+extern "C" void* sim_malloc(size_t bytes, int checked)
+{
+    const size_t rounded = (bytes + 15) / 16 * 16, map_bytes = (rounded + PAGE - 1) / PAGE * PAGE + 2 * PAGE;
+    char* map = take_map(map_bytes);
+    if (!map) return nullptr;
     char* p = map + map_bytes - PAGE - rounded;
     Allocation made{uintptr_t(p), uintptr_t(p) + bytes, nullptr, map, map_bytes};
     if (checked) {
@@ -37,9 +57,15 @@ extern "C" void sim_free(void* p, size_t bytes)
     std::lock_guard<std::mutex> lock(allocations_lock);
     auto found = allocations.find(uintptr_t(p) + bytes);
     if (found == allocations.end()) return;
-    munmap(found->second.map, found->second.map_bytes);
-    delete found->second.shadow;
+    const Allocation old = found->second;
     allocations.erase(found);
+    delete old.shadow;
+    if (old.shadow || spare_bytes + old.map_bytes > MOST_SPARE) {
+        munmap(old.map, old.map_bytes);
+        return;
+    }
+    spare.insert({old.map_bytes, old.map});
+    spare_bytes += old.map_bytes;
 }
 extern "C" void sim_mark(void* p, size_t bytes)  // the host has written here
 {
@@ -84,7 +110,8 @@ static void on_signal(int number, siginfo_t* info, void* context)
     pc = ((ucontext_t*)context)->uc_mcontext.pc;
 #endif
     const size_t at = base_of(pc) == text_base ? pc - text_base : w->recent_pc;  // else in a library's or our function
-    if (number == SIGVTALRM) fail("hang", "%sthe kernel does not end: it has computed for %g seconds", At(at).text, w->launch->seconds);
+    if (number == SIGVTALRM) fail("hang", "%s%sthe kernel does not end: it has computed for %g seconds", At(at).text, At(w->recent_pc).text,
+             w->launch->seconds);
     if (number == SIGFPE) fail("division", "%sa whole number is divided by zero", At(at).text);
     for (Fiber* f : w->fibers)
         if (f->overflowed_at(uintptr_t(info->si_addr)))
