@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .memory import Memory
-from .module import Module, Parameter, kernel_names
+from .module import Module, Parameter
+from .text import kernel_names
 
 #: what the hardware takes, of every GPU since 2012
 GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024

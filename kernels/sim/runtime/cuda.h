@@ -5,18 +5,20 @@
 // simulator computes one block at a time, so its thread-local memory is that block's shared memory. C++ takes this word
 // wherever CUDA takes __shared__: inside functions, where it implies static, and behind extern.
 #pragma once
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <math.h>    // not <cmath>: exp, abs and the others for float and double, without std::
+#include <stdlib.h>
 #include <type_traits>
 #include <utility>
 
 #define __global__
 #define __device__
 #define __host__
-#define __constant__ static
+#define __constant__
+#define __managed__
 #define __shared__ thread_local
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
@@ -30,6 +32,18 @@
 #undef NAN
 #undef HUGE_VAL
 #undef HUGE_VALF
+#undef M_PI
+#undef M_E
+#undef M_SQRT2
+#undef INT_MAX
+#undef INT_MIN
+#undef UINT_MAX
+#undef LLONG_MAX
+#undef FLT_MAX
+#undef FLT_MIN
+#undef FLT_EPSILON
+#undef DBL_MAX
+#undef DBL_EPSILON
 
 // In check mode g++ calls the checker before every access to memory (checker.h); the helpers below are not asked.
 #define SIM_UNCHECKED __attribute__((no_sanitize("thread", "undefined")))
