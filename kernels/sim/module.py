@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from . import build, text
 from .faults import fault_of
 from .memory import LOCK, runtime
+from .symbols import shared_symbols
 
 FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4, 8, 16
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
@@ -68,8 +69,8 @@ class _Launch(ctypes.Structure):  # sim_launch of runtime/state.h
         ("run", ctypes.c_void_p), ("arguments", ctypes.c_void_p), ("grid", _Dim), ("block", _Dim),
         ("shared_bytes", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("workers", ctypes.c_uint32),
         ("seed", ctypes.c_uint64), ("ranges", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
-        ("dynamic_count", ctypes.c_uint32), ("report_bytes", ctypes.c_uint32), ("seconds", ctypes.c_double),
-        ("report", ctypes.c_char_p),
+        ("guards", ctypes.c_void_p), ("dynamic_count", ctypes.c_uint32), ("guard_count", ctypes.c_uint32),
+        ("report_bytes", ctypes.c_uint32), ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
     ]  # fmt: skip
 
 
@@ -109,8 +110,7 @@ class Module:
         shown = re.sub(r'["\\\n|#]', "_", self.filename)
         whole = (
             f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line 1 "kernels"\n'
-            f'extern "C" {{\nsim::Entry sim_table[] = {{\n{entries}\n{{nullptr, nullptr, nullptr}}}};\n}}\n'
-            '#include "glue.h"\n'
+            f"sim::Entry sim_table[] = {{\n{entries}\n{{nullptr, nullptr, nullptr}}}};\n"
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, "cuda_fp16.h": "#pragma once\n"}
@@ -128,6 +128,12 @@ class Module:
         """For each array in dynamic shared memory, the function that tells its address."""
         found = [_dynamic_memory(name).sim_dynamic for name in text.dynamic_names(self.source)]
         return (ctypes.c_void_p * len(found))(*[ctypes.cast(f, ctypes.c_void_p).value for f in found])
+
+    @functools.cached_property
+    def _guards(self) -> ctypes.Array:
+        found = [symbol for symbol in shared_symbols(self.path) if symbol.guard] if self.check else []
+        numbers = [number for symbol in found for number in (symbol.offset, symbol.size)]
+        return (ctypes.c_uint64 * len(numbers))(*numbers)
 
     @functools.cached_property
     def _kernels(self) -> dict[str, tuple[int, tuple[Parameter, ...]]]:
@@ -192,7 +198,8 @@ class Module:
         described = _Launch(
             self._kernels[name][0], ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]),
             shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
-            ctypes.cast(self._dynamic, ctypes.c_void_p), len(self._dynamic), len(report),
+            ctypes.cast(self._dynamic, ctypes.c_void_p), ctypes.cast(self._guards, ctypes.c_void_p), len(self._dynamic),
+            len(self._guards) // 2, len(report),
             float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
             ctypes.cast(report, ctypes.c_char_p),
         )  # fmt: skip

@@ -9,7 +9,8 @@ _KERNEL = re.compile(
     r"(?P<template>template\s*<[^;{}()]*>\s*)?(?:extern\s+\"C\"\s+)?(?:static\s+|inline\s+)*__global__\s+"
     rf"{_BOUNDS}(?:\w+\s+)*?void\s+{_BOUNDS}(?P<name>\w+)\s*\("
 )
-_DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\s*\(\w+\)\s*|alignas\s*\(\w+\)\s*)?[\w:\s<>]+?\**\s*(\w+)\s*\[\s*\]")
+_ALIGNED = r"(?:(?:__align__|alignas)\s*\(\w+\)\s*)?"
+_DYNAMIC = re.compile(rf"extern\s+{_ALIGNED}__shared__\s+{_ALIGNED}[\w:\s<>]+?\**\s*(\w+)\s*\[\s*\]")
 _NAMED = re.compile(r'#line 1 "([^"\n]+)"')
 
 

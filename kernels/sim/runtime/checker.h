@@ -119,7 +119,8 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
     if (write) memset(shadow->initialised + offset, 1, bytes);
 
-    if (shadow->shift && (a | bytes) & 3) shadow->split();
+    if (shadow->shift && (a | bytes) & 3 && !shadow->split())
+        fail("memory", "%sthere is no memory left to remember who used each of %zu bytes", At(pc).text, shadow->bytes);
     for (size_t i = offset >> shadow->shift, last = (offset + bytes - 1) >> shadow->shift; i <= last; ++i) {
         Cell& c = shadow->cells[i];
         const char* verb = write ? "writes" : "reads";
@@ -164,6 +165,11 @@ static void look_at_range(uintptr_t a, size_t n, bool write, size_t pc)
 }
 void __tsan_read_range(void* p, size_t n) { look_at_range(uintptr_t(p), n, false, CALLER); }
 void __tsan_write_range(void* p, size_t n) { look_at_range(uintptr_t(p), n, true, CALLER); }
+
+void sim_range(const void* p, size_t n, bool write, const char* file, int line)
+{
+    look_at_range(uintptr_t(p), n, write, number_of(file, line));
+}
 
 // g++ -fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero calls these; each begins with its place.
 struct sim_place { const char* file; uint32_t line, column; };

@@ -1,8 +1,9 @@
-// glue.h - behind the text of every .cu file: where its variables and its code lie in memory.
+// glue.h - compiled into every .cu file's library: where its variables and its code lie in memory.
 #pragma once
 #include <link.h>
 
 extern "C" void* __tls_get_addr(size_t*);
+extern "C" sim::Entry sim_table[];  // stands behind the file's own text
 
 struct sim_parts {
     size_t tls_module = 0, tls_bytes = 0;

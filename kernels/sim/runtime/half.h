@@ -21,6 +21,8 @@ SIM_FN float sim_of_half(unsigned short half)
 struct __half {
     unsigned short bits;
     __half() = default;
+    __half(const __half&) = default;
+    SIM_ASSIGNED(__half)
     SIM_UNCHECKED __half(float f) : bits(sim_to_half(f)) {}
     SIM_UNCHECKED operator float() const { return sim_of_half(bits); }
 };

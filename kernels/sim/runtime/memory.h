@@ -18,6 +18,11 @@ extern "C" void* sim_malloc(size_t bytes, int checked)
     if (checked) {
         memset(p, 0xff, rounded);  // NaN, if anybody reads it
         made.shadow = new Shadow(bytes);
+        if (!made.shadow->good()) {
+            delete made.shadow;
+            munmap(map, map_bytes);
+            return nullptr;
+        }
     }
     std::lock_guard<std::mutex> lock(allocations_lock);
     allocations[made.high] = made;

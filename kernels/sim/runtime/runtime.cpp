@@ -33,6 +33,8 @@ static void compute_block(Worker* w, uint64_t number)
     if (w->launch->mode & CHECKED) {
         memset(w->shared_shadow->initialised, 0, w->shared_shadow->bytes);
         memset(w->dynamic_shadow->initialised, 0, w->dynamic_shadow->bytes);
+        for (uint32_t i = 0; i < w->launch->guard_count; ++i)  // 0xff also says so; CUDA leaves such variables alone
+            memset(w->shared_shadow->initialised + w->launch->guards[2 * i], 1, w->launch->guards[2 * i + 1]);
     }
     if (_setjmp(w->way_out)) return;  // fail() was called, on whatever stack
     while (w->done < sim_count) {

@@ -36,7 +36,8 @@ struct sim_launch {
     uint64_t seed;
     void (*ranges)(sim_ranges*);
     void* (**dynamic)();     // for each `extern __shared__` name, a function that tells where the worker's array is
-    uint32_t dynamic_count;
+    const uint64_t* guards;  // offset and size of C++'s notes that a variable in shared memory has been initialised
+    uint32_t dynamic_count, guard_count;
     uint32_t report_bytes;
     double seconds;          // of a worker's CPU time, then it is taken for a hang
     char* report;            // "" if all went well
@@ -82,23 +83,37 @@ struct Shadow {
 
     explicit Shadow(size_t bytes) : bytes(bytes)
     {
-        cells = (Cell*)calloc((bytes >> shift) + 2, sizeof(Cell));  // pages that nobody touches cost nothing
+        cells = new_cells();
         initialised = (uint8_t*)calloc(bytes + 16, 1);
     }
     Shadow(const Shadow&) = delete;
     ~Shadow()
     {
-        free(cells);
+        if (cells) munmap(cells, cell_bytes());
         free(initialised);
     }
-    void split()
+    bool good() const { return cells && initialised; }  // else there was not enough memory
+    bool split()
     {
-        Cell* finer = (Cell*)calloc(bytes + 2, sizeof(Cell));
-        for (size_t i = 0; i < bytes; ++i) finer[i] = cells[i >> shift];
-        free(cells);
-        cells = finer, shift = 0;
+        Cell* coarse = cells;
+        const size_t coarse_bytes = cell_bytes();
+        shift = 0;
+        cells = new_cells();
+        for (size_t i = 0; cells && i < bytes; ++i) cells[i] = coarse[i >> 2];
+        munmap(coarse, coarse_bytes);
+        return cells;
     }
-    void forget() { memset(cells, 0, ((bytes >> shift) + 2) * sizeof(Cell)); }
+    void forget() { memset(cells, 0, cell_bytes()); }
+
+private:
+    size_t cell_bytes() const { return ((bytes >> shift) + 2) * sizeof(Cell); }
+    Cell* new_cells()  // pages that nobody touches cost nothing, and large ones are cheaper to touch
+    {
+        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (made == MAP_FAILED) return nullptr;
+        madvise(made, cell_bytes(), MADV_HUGEPAGE);
+        return (Cell*)made;
+    }
 };
 
 struct Allocation {
