@@ -26,6 +26,10 @@ class CompileError(RuntimeError):
     """g++ refused a .cu file; the message holds what it said, with the lines of that file."""
 
 
+class DamagedError(CompileError):
+    """A compiled library cannot be loaded."""
+
+
 def why_not() -> str | None:
     """Why the simulator cannot run here, in one sentence with the remedy; None if it can."""
     if sys.platform != "linux":
@@ -121,22 +125,33 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
 
 
 def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
-    """Load a library that :func:`library` has made. Raises CompileError if something that it calls is nowhere."""
+    """Load a library that :func:`library` has made.
+
+    Raises
+    ------
+    CompileError
+        It calls a function that is nowhere.
+    DamagedError
+        It is not what the compiler made, and was deleted.
+    """
     try:
         return ctypes.CDLL(str(path), mode=mode)
     except OSError as problem:
-        path.unlink(missing_ok=True)  # if it is damaged, it is made anew the next time
-        said = str(problem).rpartition(": ")[2] if "undefined symbol" in str(problem) else str(problem)
-        raise CompileError(f"{shown} cannot be loaded: {problem if said == '' else _in_words(said)}") from None
+        said = str(problem)
+        missing = re.search(r"undefined symbol: (\w+)", said)
+    if missing:
+        name = _in_words(missing[1])
+        raise CompileError(f"{shown} cannot be loaded: it calls {name}, which it declares and nobody defines")
+    path.unlink(missing_ok=True)
+    raise DamagedError(f"{shown} cannot be loaded: {said}")
 
 
-def _in_words(said: str) -> str:
+def _in_words(symbol: str) -> str:
     """A symbol of the linker as C++ writes it: ``_Z3sumPf`` is ``sum(float*)``."""
     program = shutil.which("c++filt")
-    if program is None or not re.fullmatch(r"\w+", said):
-        return said
-    done = subprocess.run([program, said], capture_output=True, text=True, check=False)
-    return f"it calls {done.stdout.strip()}, which it declares and nobody defines"
+    if program is None:
+        return symbol
+    return subprocess.run([program, symbol], capture_output=True, text=True, check=False).stdout.strip() or symbol
 
 
 def _sound(path: pathlib.Path) -> bool:

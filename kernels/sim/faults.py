@@ -27,6 +27,7 @@ ADVICE = {
     "division": "a size or stride is 0; skip the launch for empty arrays",
     "stack": "large local arrays belong into shared memory",
     "assertion": "the kernel says itself what it expects",
+    "undefined": "run it with the checker, which says what is wrong",
     "memory": "take smaller blocks",
 }
 
@@ -40,7 +41,7 @@ class KernelFault(RuntimeError):  # noqa: N818 - a name that users rely on
     ----------
     kind : str
         One of "race", "out of bounds", "uninitialised", "misaligned", "divergent barrier", "shuffle mask", "deadlock",
-        "hang", "overflow", "use after free", "division", "stack", "assertion", "memory".
+        "hang", "overflow", "use after free", "division", "stack", "assertion", "undefined", "memory".
     file, line : str, int or None
         Where; None if it happened in a function of the C library.
     other_line : int or None

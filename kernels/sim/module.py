@@ -19,7 +19,7 @@ FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4,
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
 DYNAMIC_BYTES = 227 * 1024  # the most dynamic shared memory that any GPU gives a block
 #: of a function that comes to its end without a value, g++ makes code that runs into the next one
-COMMON = ("-w", "-Werror=return-type", "-fno-strict-aliasing", "-fstack-clash-protection", "-gdwarf-4")
+COMMON = ("-Werror=return-type", "-fno-strict-aliasing", "-fstack-clash-protection", "-gdwarf-4")
 FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
     "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
@@ -104,13 +104,14 @@ class Module:
     @functools.cached_property
     def path(self) -> os.PathLike:
         """The compiled library."""
-        entries = "\n".join(f'SIM_KERNEL("{n}", {n})' for n in (*text.kernel_names(self.source), *self.names))
+        entries = " ".join(f'SIM_KERNEL("{n}", {n})' for n in (*text.kernel_names(self.source), *self.names))
         # a name of their own for the linker: one such as `buffer` would otherwise be taken for that of other libraries
         renamed = "".join(f"#define {name} {DYNAMIC}{name}\n" for name in text.dynamic_names(self.source))
         shown = re.sub(r'["\\\n|#]', "_", self.filename)
+        last = max(1, len(self.source.splitlines()))  # if a brace is missing, the error shows up behind the end
         whole = (
-            f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line 1 "kernels"\n'
-            f"sim::Entry sim_table[] = {{\n{entries}\n{{nullptr, nullptr, nullptr}}}};\n"
+            f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line {last} "{shown}"\n'
+            f"sim::Entry sim_table[] = {{ {entries} {{nullptr, nullptr, nullptr}}}};\n"
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, "cuda_fp16.h": "#pragma once\n"}
@@ -121,7 +122,11 @@ class Module:
     def _library(self) -> ctypes.CDLL:
         runtime()
         self._dynamic  # noqa: B018 - loaded first, the library refers to it
-        return build.load(self.path, self.filename)
+        try:
+            return build.load(self.path, self.filename)
+        except build.DamagedError:  # and thrown away
+            del self.path
+            return build.load(self.path, self.filename)
 
     @functools.cached_property
     def _dynamic(self) -> ctypes.Array:

@@ -100,10 +100,12 @@ WHOLE = [  # expression, type of the result, arguments, expected
      big(WORDS.view(i4)) * big(WORDS[::-1].copy().view(i4)) >> 32),
     ("__mul64hi(a, b)", i8, [LONGS.view(i8), LONGS[::-1].copy().view(i8)],
      big(LONGS.view(i8)) * big(LONGS[::-1].copy().view(i8)) >> 64),
-    ("__mul24(a, b)", i4, [np.array([3, -5, 2**22, 2**24 + 2], i4), np.array([-4, -5, 3, 7], i4)], [-12, 25, 3 * 2**22, 14]),
+    ("__mul24(a, b)", i4, [np.array([3, -5, 2**22, 2**24 + 2], i4), np.array([-4, -5, 3, 7], i4)],
+     [-12, 25, 3 * 2**22, 14]),
     ("__funnelshift_l(a, b, 8)", u4, [WORDS, WORDS[::-1].copy()],
      ((big(WORDS[::-1]) << 32 | big(WORDS)) << 8 >> 32) & 0xFFFFFFFF),
-    ("__funnelshift_r(a, b, 8)", u4, [WORDS, WORDS[::-1].copy()], (big(WORDS[::-1]) << 32 | big(WORDS)) >> 8 & 0xFFFFFFFF),
+    ("__funnelshift_r(a, b, 8)", u4, [WORDS, WORDS[::-1].copy()],
+     (big(WORDS[::-1]) << 32 | big(WORDS)) >> 8 & 0xFFFFFFFF),
     ("min(a, b)", i4, [np.array([-3, 5], i4), np.array([2, 4], i4)], [-3, 4]),
     ("max(a, b)", i8, [np.array([-3, 5], i8), np.array([2, 4], i4)], [2, 5]),
     ("abs(a)", i4, [np.array([-3, 5], i4)], [3, 5]),
@@ -122,7 +124,8 @@ WHOLE = [  # expression, type of the result, arguments, expected
     ("fmaxf(a, b)", f4, [np.array([np.nan, 1], f4), np.array([2, np.nan], f4)], [2, 1]),
     ("max(a, b)", f4, [np.array([np.nan, 1], f4), np.array([2, np.nan], f4)], [2, 1]),
     ("min(a, b)", f8, [np.array([np.nan, 1]), np.array([2, np.nan])], [2, 1]),
-    ("__float2int_rn(a)", i4, [np.array([2.5, 3.5, -2.5, 1e20, -1e20, np.nan], f4)], [2, 4, -2, 2**31 - 1, -(2**31), 0]),
+    ("__float2int_rn(a)", i4, [np.array([2.5, 3.5, -2.5, 1e20, -1e20, np.nan], f4)],
+     [2, 4, -2, 2**31 - 1, -(2**31), 0]),
     ("__float2int_rz(a)", i4, [np.array([2.7, -2.7], f4)], [2, -2]),
     ("__float2int_rd(a)", i4, [np.array([2.7, -2.3], f4)], [2, -3]),
     ("__float2int_ru(a)", i4, [np.array([2.2, -2.7], f4)], [3, -2]),
@@ -166,6 +169,7 @@ def test_rounding_of_its_own():
     assert evaluate("__dadd_rn(__dmul_rn(a, b), c)", f8, a, b, c) == [0]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # signalling NaNs
 def test_half_rounds_as_numpy_does():
     """All halves to float; floats to half: to the nearest, to even in between, subnormal, infinite."""
     text = """
@@ -189,8 +193,7 @@ extern "C" __global__ void back(const float* x, half* y, int n) {
     ].astype(f4)
     got = np.zeros(floats.size, np.float16)
     sim.launch(text, "back", -(-floats.size // 256), 256, [floats, got, floats.size])
-    with np.errstate(over="ignore", invalid="ignore"):
-        expected = floats.astype(np.float16)
+    expected = floats.astype(np.float16)
     np.testing.assert_array_equal(got, expected)
     assert (np.signbit(got) == np.signbit(expected))[~np.isnan(expected)].all()
 

@@ -119,7 +119,7 @@ static void on_signal(int number, siginfo_t* info, void* context)
         const size_t pc = kernel_pc(context);
         const At at(pc ? pc : w->recent_pc);
         if (number == SIGFPE) fail("division", "%sa whole number is divided by zero", at.text);
-        if (number == SIGILL) fail("assertion", "%sa place is reached that C++ takes to be out of reach", at.text);
+        if (number == SIGILL) fail("undefined", "%sthe compiler could see that this can only go wrong, as a division by zero does", at.text);
         for (Fiber* f : w->fibers)
             if (f->overflowed_at(uintptr_t(info->si_addr)))
                 fail("stack", "%sthe thread's local variables need more than its stack of %zu KB", at.text, STACK >> 10);
