@@ -28,18 +28,29 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
 
 
 class Uninitialised(np.ndarray):
-    """See :func:`empty`. ``written`` holds a 1 for each byte that was written; None: all were."""
+    """See :func:`empty`. ``written`` holds a 1 for each byte that was written; None: all count as written."""
 
-    written: np.ndarray | None = None  # views and results of arithmetic count as written
+    written: np.ndarray | None = None  # so do those of a part of it
+
+    def __array_finalize__(self, origin) -> None:
+        written = getattr(origin, "written", None)
+        if written is not None and self.nbytes == origin.nbytes and self.ctypes.data == origin.ctypes.data:
+            self.written = written  # the same bytes, in another shape
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return array[()] if return_scalar else np.asarray(array)  # what is computed of it is a plain array
 
     def __setitem__(self, key, value) -> None:
         super().__setitem__(key, value)
-        self.written = None
+        if self.written is not None:
+            self.written[...] = 1  # also of the same bytes in another shape
 
     def fill(self, value) -> None:
         """Set all elements."""
-        super().fill(value)
-        self.written = None
+        self[...] = value
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
 
 
 @functools.lru_cache(maxsize=64)
@@ -156,7 +167,7 @@ def _copy_back(value: np.ndarray, memory: Memory) -> None:
         return
     _bytes(value)[...] = np.frombuffer(memory.buffer, np.uint8)
     if getattr(value, "written", None) is not None and memory.checked:
-        value.written = np.frombuffer(memory.written(), np.uint8)
+        value.written[...] = np.frombuffer(memory.written(), np.uint8)
 
 
 def as_bytes(where: str, parameter: Parameter, value) -> bytes:
@@ -169,7 +180,7 @@ def as_bytes(where: str, parameter: Parameter, value) -> bytes:
     if not isinstance(value, (bool, int, float, np.generic)):
         raise TypeError(f"{where}: a number was expected, got {type(value).__name__}")
     if parameter.kind in "iub" and isinstance(value, (float, np.floating)):
-        raise TypeError(f"{where}: {value!r} is a floating number; int({value!r}) would be a whole one")
+        raise TypeError(f"{where}: {value!r} is no whole number")
     code = {"f2": "e", "f4": "f", "f8": "d", "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
     code |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
     kind = code[f"{parameter.kind}{parameter.size}"]

@@ -108,7 +108,8 @@ def test_a_fault_before_a_barrier(what, check):
     """Threads that wait at a barrier are left behind when another one fails; nobody waits for them."""
     for order in ("forward", "backward", "shuffled"):
         with pytest.raises(sim.KernelFault) as caught:
-            sim.launch(f'extern "C" __global__ void k(int* y) {{ {what}\n    __syncthreads();\n    y[threadIdx.x] = 1; }}',
+            text = f'extern "C" __global__ void k(int* y) {{ {what}\n    __syncthreads();\n    y[threadIdx.x] = 1; }}'
+            sim.launch(text,
                        "k", 3, 64, [np.zeros(64, np.int32)], check=check, order=order)  # fmt: skip
         assert caught.value.line == 1 and caught.value.thread == (40, 0, 0), str(caught.value)
         works()

@@ -1,18 +1,36 @@
 // memory.h - device memory: an array ends where a page ends that must not be touched, so that one step too far is a fault.
 #pragma once
 
-static const size_t FREED_MOST = 256;  // arrays whose addresses are kept from being used again
+static const size_t FREED_MOST = 256;  // arrays of check mode whose addresses are kept from being used again
+
+// Fresh pages cost more than most kernels: what was freed is kept for the next array of its size, up to a gigabyte.
+// Not in check mode, where whoever still uses freed memory shall be found.
+static std::multimap<size_t, void*> spare;
+static size_t spare_bytes;
+static const size_t MOST_SPARE = size_t(1) << 30;
+
+static char* take_map(size_t map_bytes)
+{
+    std::lock_guard<std::mutex> lock(allocations_lock);
+    if (auto found = spare.find(map_bytes); found != spare.end()) {
+        char* map = (char*)found->second;
+        spare.erase(found);
+        spare_bytes -= map_bytes;
+        return map;
+    }
+    char* map = (char*)mmap(nullptr, map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return nullptr;
+    if (!mprotect(map + PAGE, map_bytes - 2 * PAGE, PROT_READ | PROT_WRITE)) return map;
+    munmap(map, map_bytes);
+    return nullptr;
+}
 
 extern "C" void* sim_malloc(size_t bytes, int checked)
 {
     const size_t rounded = (bytes + 15) / 16 * 16, map_bytes = (rounded + PAGE - 1) / PAGE * PAGE + 2 * PAGE;
     if (map_bytes < bytes) return nullptr;
-    char* map = (char*)mmap(nullptr, map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) return nullptr;
-    if (mprotect(map + PAGE, map_bytes - 2 * PAGE, PROT_READ | PROT_WRITE)) {
-        munmap(map, map_bytes);
-        return nullptr;
-    }
+    char* map = take_map(map_bytes);
+    if (!map) return nullptr;
     char* p = map + map_bytes - PAGE - rounded;
     Allocation made{uintptr_t(p), uintptr_t(p) + bytes, nullptr, map, map_bytes};
     if (checked) {
@@ -46,6 +64,10 @@ extern "C" void sim_free(void* p, size_t bytes)
             gone = freed.front();
             freed.pop_front();
         }
+    } else if (spare_bytes + gone.map_bytes <= MOST_SPARE) {
+        spare.insert({gone.map_bytes, gone.map});
+        spare_bytes += gone.map_bytes;
+        return;
     }
     munmap(gone.map, gone.map_bytes);
 }
