@@ -20,7 +20,7 @@ from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
 from .kernels.cuda import declared, launcher
-from .kernels.sim.module import without_comments
+from .kernels.sim.text import without_comments
 from .kernels.trials import trials
 
 #: what launches get, (threads of a block, blocks): the launcher's choice; and so few that each thread takes several

@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from minicnn import kernel_check, kernels
 from minicnn.kernels.cuda import launcher
-from minicnn.kernels.sim.module import without_comments
+from minicnn.kernels.sim.text import without_comments
 
 SECONDS = "2"  # of CPU time for one launch, then it hangs; the slowest right one takes a hundredth of that
 FILES = tuple(sorted(path.name for path in launcher.FOLDER.glob("*.cu")))
