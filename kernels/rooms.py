@@ -43,6 +43,8 @@ class use_room:  # noqa: N801 - reads as a verb, like mc.no_grad
 
 
 def _checked(room: str, source: str) -> str:
+    if room == "cuda":
+        raise ValueError(f"{source}: arrays on a device are computed there, in the cuda room; NumPy arrays never are")
     if room not in ROOMS:
         raise ValueError(f"{source}: there is no room {room!r}; the rooms are {', '.join(map(repr, ROOMS))}")
     if room == "cpu" and _why_no_numba():
@@ -109,7 +111,10 @@ def get_num_threads() -> int:
 
 
 class Kernel:
-    """One entry of ``KERNELS``: callable on logical arrays, forwards to the current room's function of that name."""
+    """One entry of ``KERNELS``: callable on logical arrays, forwards to a room's function of that name.
+
+    Arrays on a device go to the cuda room, NumPy arrays to the current room (see :class:`use_room`).
+    """
 
     def __init__(
         self, name: str, file: str, roles: tuple[str, ...], results: tuple[str, ...], optional: tuple[int, ...] = ()
@@ -123,15 +128,19 @@ class Kernel:
     def function(self, room: str):
         """The room's own function, e.g. to read its source; takes what that room takes (see the layout adapter)."""
         if room not in self._functions:
-            module = importlib.import_module(f".{_checked(room, self.name)}.{self.file}", __package__)
+            room = room if room == "cuda" else _checked(room, self.name)
+            module = importlib.import_module(f".{room}.{self.file}", __package__)
             self._functions[room] = getattr(module, self.name)
         return self._functions[room]
 
     def __call__(self, *args, **keywords):
         arrays, options = args[: len(self.roles)], args[len(self.roles) :]
-        self._check(arrays)
+        on_device = self._check(arrays)
         if shapes.wanted():
             return shapes.RULES[self.name](*arrays, *options, **keywords)
+        if on_device:
+            function = self.function("cuda")
+            return run_in_room(function, arrays, options, keywords, self.roles, self.results)
         room = current_room()
         function = self.function(room)
         if room == "plain":
@@ -141,15 +150,19 @@ class Kernel:
         with entering(self.name):
             return run_in_room(function, arrays, options, keywords, self.roles, self.results)
 
-    def _check(self, arrays: tuple) -> None:
+    def _check(self, arrays: tuple) -> bool:
         """Compiled code does not look before it reads, so what any room would get wrong stops here.
 
-        All floating arrays have one dtype, but for statistics; what is computed element by element has one shape.
-        What more a kernel asks of its shapes is said in its own file.
+        All arrays lie in one place: in the host's memory, or (then the result is True) on a device. All floating
+        arrays have one dtype, but for statistics; what is computed element by element has one shape. What more a
+        kernel asks of its shapes is said in its own file.
         """
+        on_device, kind = False, np.ndarray
+        if not isinstance(arrays[0], np.ndarray):
+            on_device, kind = _device_kind(arrays[0])
         for i, a in enumerate(arrays):
-            if not isinstance(a, np.ndarray) and (a is not None or i not in self.optional):
-                raise TypeError(f"{self.name} takes NumPy arrays, got {type(a).__name__} as argument {i + 1}")
+            if not isinstance(a, kind) and (a is not None or i not in self.optional):
+                raise TypeError(_misplaced(self.name, i, a, arrays[0] if i else None))
         dtype, shape = arrays[0].dtype, arrays[0].shape
         if dtype not in (np.float32, np.float64):
             raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")
@@ -162,3 +175,26 @@ class Kernel:
                 raise ValueError(f"{self.name} takes images (N, C, H, W), got shape {a.shape}")
             if role in (FLAT, UPDATED) and a.shape != shape:
                 raise ValueError(f"{self.name} goes element by element, but the shapes are {shape} and {a.shape}")
+        return on_device
+
+
+def _device_kind(array: object) -> tuple[bool, type]:
+    """(whether it lies on a device, the type that all arrays of the call must have)"""
+    from .cuda import backend
+
+    on_device = backend.is_device_array(array)
+    return on_device, backend.module_of(array).ndarray if on_device else np.ndarray
+
+
+def _misplaced(name: str, i: int, array: object, first: object) -> str:
+    """What is wrong with argument ``i``: no array at all, or one in another place than the first argument."""
+    from .cuda import backend
+
+    device = "cpu" if isinstance(array, np.ndarray) else backend.device_of(array)
+    if device is None:
+        return f"{name} takes NumPy arrays or arrays on a device, got {type(array).__name__} as argument {i + 1}"
+    where = backend.device_of(first) or "cpu"
+    return (
+        f"{name} was given argument 1 on the device {where!r} and argument {i + 1} on {device!r}; move one of them "
+        "(xp.asarray(a) copies to a device, a.get() from it)"
+    )

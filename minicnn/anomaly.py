@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from . import running
+from .device import is_array, to_numpy
 from .errors import AnomalyError
 
 
@@ -39,10 +40,11 @@ def enabled() -> bool:
 
 
 def _broken(array) -> bool:
-    return isinstance(array, np.ndarray) and array.dtype.kind == "f" and not np.isfinite(array).all()
+    return is_array(array) and array.dtype.kind == "f" and not np.isfinite(array).all()
 
 
 def _describe(array: np.ndarray) -> str:
+    array = to_numpy(array)
     bad = np.argwhere(~np.isfinite(array))
     first = tuple(int(i) for i in bad[0])
     return f"{array[first]} at index {first}, and {len(bad)} of {array.size} elements are not finite"
@@ -51,7 +53,7 @@ def _describe(array: np.ndarray) -> str:
 def check_forward(name: str, inputs: list, out: np.ndarray) -> None:
     """An operation made something that is not finite of finite inputs."""
     if _broken(out) and not any(_broken(a) for a in inputs):
-        largest = max((float(np.abs(a).max()) for a in inputs if isinstance(a, np.ndarray) and a.size), default=0.0)
+        largest = max((float(np.abs(a).max()) for a in inputs if is_array(a) and a.size), default=0.0)
         raise AnomalyError(f"{name} made {_describe(out)}; its inputs were finite, the largest {largest:g}")
 
 

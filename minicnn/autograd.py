@@ -16,9 +16,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import running
-from .errors import ArgumentError, DtypeError, GraphError, ShapeError, UnfinishedError
+from .device import device_of, is_array, number_on, plain_array
+from .errors import ArgumentError, DeviceError, DtypeError, GraphError, ShapeError, UnfinishedError
 from .kernels import shapes
 from .kernels.blanks import as_blank
+from .kernels.layout import add
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
 _creation_order = itertools.count()
@@ -140,8 +142,11 @@ class Function:
             watcher.forward_begins(ctx, options)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
             arrays = [None if t is None else t.data for t in tensors]
-            given = map(as_blank, arrays) if shapes.wanted() else arrays
-            out = _one_array(cls, cls.forward(ctx, *given, **options))
+            given, named = arrays, options
+            if shapes.wanted():
+                given = map(as_blank, arrays)
+                named = {name: as_blank(v) if is_array(v) else v for name, v in options.items()}
+            out = _one_array(cls, cls.forward(ctx, *given, **named))
         if shapes.wanted() and any(out.strides):  # what NumPy computed, not a kernel: nobody asks for the numbers
             out = shapes.blank(out.shape, out.dtype)
         for watcher in watchers:
@@ -158,7 +163,7 @@ class Function:
 
 def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor | None], np.dtype | None]:
     """Inputs as tensors, Python numbers in the dtype of the floating tensors beside them, which must agree."""
-    dtypes = {i.dtype for i in inputs if isinstance(i, (Tensor, np.ndarray)) and i.dtype in FLOATS}
+    dtypes = {i.dtype for i in inputs if (isinstance(i, Tensor) or is_array(i)) and i.dtype in FLOATS}
     if len(dtypes) > 1:
         names = " and ".join(sorted(str(d) for d in dtypes))
         raise DtypeError(
@@ -166,11 +171,26 @@ def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor
             f"model.to('float64')"
         )
     dtype = dtypes.pop() if dtypes else None
-    return [None if i is None else as_tensor(i, dtype) for i in inputs], dtype
+    tensors = [None if i is None else as_tensor(i, dtype) for i in inputs]
+    if any(t is not None and type(t.data) is not np.ndarray for t in tensors) and not shapes.wanted():
+        tensors = _on_one_device(function, tensors)
+    return tensors, dtype
+
+
+def _on_one_device(function: type[Function], tensors: list[Tensor | None]) -> list[Tensor | None]:
+    """Single numbers come along to where the others are; anything larger is moved by whoever knows what that costs."""
+    devices = {t.device: t.shape for t in tensors if t is not None and (t.ndim or t.device != "cpu")}
+    if len(devices) > 1:
+        places = " and ".join(f"shape {shape} on {device}" for device, shape in devices.items())
+        raise DeviceError(
+            f"{function.__name__} was given {places}; move one of them, e.g. x.to({next(iter(devices))!r})"
+        )
+    (device,) = devices
+    return [t if t is None or t.device == device else Tensor(number_on(device, t.item(), t.dtype)) for t in tensors]
 
 
 def _one_array(function: type[Function], out) -> np.ndarray:
-    array = None if isinstance(out, (tuple, list)) else np.asarray(out)
+    array = None if isinstance(out, (tuple, list)) else plain_array(out)
     if array is None or array.dtype.kind not in "fiub":
         hint = "; is its return missing?" if out is None else ""
         raise DtypeError(
@@ -236,7 +256,7 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
             elif tensor.node in owned:
                 pending[tensor.node] += part
             else:
-                pending[tensor.node] = np.asarray(pending[tensor.node] + part)
+                pending[tensor.node] = plain_array(add(pending[tensor.node], part))
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
@@ -279,7 +299,11 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
         if not needed or part is None:
             checked.append(None)
             continue
-        part = np.asarray(part)
+        part = plain_array(part)
+        if type(part) is not type(tensor.data) and device_of(part) != tensor.device and not shapes.wanted():
+            raise DeviceError(
+                f"{name}.backward returned a gradient on {device_of(part)} for input {i} on {tensor.device}"
+            )
         if part.dtype.kind not in "fiub":
             raise DtypeError(f"{name}.backward returned a gradient of {part.dtype} for input {i} of {tensor.dtype}")
         if part.shape != tensor.shape:
@@ -301,8 +325,8 @@ def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
     if shapes.wanted():
         leaf.grad = part
     elif leaf.grad is not None:
-        leaf.grad = np.asarray(leaf.grad + part)  # asarray: NumPy makes scalars of 0-d sums
-    elif any(isinstance(a, np.ndarray) and np.may_share_memory(part, a) for a in may_alias):
+        leaf.grad = plain_array(add(leaf.grad, part))  # NumPy makes scalars of 0-d sums
+    elif any(isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias):
         leaf.grad = part.copy(order="K")
     else:
         leaf.grad = part

@@ -21,6 +21,7 @@ from types import FrameType
 import numpy as np
 
 from . import random, weights
+from .device import device_of, is_array, to_device, to_numpy
 from .errors import FileError
 from .nn import Module
 from .optim import EMA, Optimizer
@@ -48,12 +49,13 @@ def save(
     numbers: dict[str, dict] = {}  # what an optimiser keeps beside arrays, such as Adam's step
     for index, values in saved["state"].items():
         for name, value in values.items():
-            if isinstance(value, np.ndarray):
+            if is_array(value):
                 arrays[f"optimizer.{index}.{name}"] = value
             else:
                 numbers.setdefault(str(index), {})[name] = value
     if ema is not None:
         arrays.update({f"ema.{name}": array for name, array in ema.averages.items()})
+    arrays = {name: to_numpy(array) for name, array in arrays.items()}
     notes = {
         "progress": progress,
         "optimizer": {"groups": saved["groups"], "numbers": numbers},
@@ -128,7 +130,7 @@ def _put_back(arrays, notes, model, optimizer, schedule, ema) -> None:
         if key.startswith("optimizer."):
             index, name = key.removeprefix("optimizer.").split(".", 1)
             kept = np.empty_like(parameters[int(index)].data)  # in the parameter's memory layout
-            kept[...] = array
+            kept[...] = to_device(array, device_of(kept))
             state.setdefault(int(index), {})[name] = kept
     groups = [{k: tuple(v) if isinstance(v, list) else v for k, v in g.items()} for g in notes["optimizer"]["groups"]]
     optimizer.load_state_dict({"state": state, "groups": groups})

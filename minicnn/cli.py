@@ -1,5 +1,5 @@
 """The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
-``classify``, ``evaluate``, ``explain``, ``doctor``, ``warmup``.
+``classify``, ``evaluate``, ``explain``, ``kernels``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -16,6 +16,7 @@ from . import __version__
 from .cli_compare import compare
 from .cli_draw import draw
 from .cli_explain import explain
+from .cli_kernels import kernels
 from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
@@ -99,7 +100,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate, explain):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain, kernels):
     cli.add_command(_command)
 
 

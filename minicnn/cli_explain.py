@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Sequence
 
 import click
 import numpy as np
 
-from .cli_recognise import network_options
+from .cli_recognise import network_options, open_network, tell
 from .errors import ArgumentError, DataError, FileError, suggest
-from .files import free_name
+from .files import free_name, kind_of, named
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 
@@ -31,17 +32,15 @@ def explain(picture, model, weights, variant, threads, wanted, layer, out) -> No
     minicnn explain face.png --weights runs/resnet20-faces
     """
     from . import plots, recognition
-    from .device import set_num_threads
 
     if out is not None and pathlib.Path(out).suffix.lower() not in ENDINGS:
         raise FileError(f"--out {out}: a page ends in {', '.join(ENDINGS)}")
-    if not pathlib.Path(picture).is_file():  # before any download
-        raise DataError(f"there is no file {picture}")
-    if threads is not None:
-        set_num_threads(threads)
-    recogniser = recognition.load(weights, model, variant)
+    if kind_of(picture) != "file":  # before any download
+        raise DataError(f"there is no file {named(picture)}")
+    recogniser = open_network(model, weights, variant, threads)
     photo = recognition.read(pathlib.Path(picture), recogniser.channels)
-    found = recogniser.probabilities(photo)  # (K,)
+    with recognition.about(picture):
+        found = recogniser.probabilities(photo)  # (K,)
     target = int(found.argmax()) if wanted is None else class_number(wanted, recogniser.classes)
     image, shown = seen(recogniser, photo)
     page = pathlib.Path(out) if out else free_name(f"{pathlib.Path(picture).stem}-explained.png")
@@ -50,6 +49,7 @@ def explain(picture, model, weights, variant, threads, wanted, layer, out) -> No
         title=f"{recogniser.name} on {pathlib.Path(picture).name}", progress=True,
     )  # fmt: skip
     click.echo(f"{recogniser.classes[target]}: {100 * found[target]:.1f} %\npage: {page}")
+    tell(recogniser)
 
 
 def seen(recogniser, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -65,17 +65,19 @@ def class_number(wanted: str, classes: Sequence[str]) -> int:
     >>> class_number("tabby", ["dog", "cat, tabby"]), class_number("0", ["dog", "cat, tabby"])
     (1, 0)
     """
-    by_name: dict[str, int] = {}
-    for i, name in enumerate(classes):
-        for word in (name, *name.split(",")):
-            by_name.setdefault(word.strip().lower(), i)
-    if wanted.lower() in by_name:
-        return by_name[wanted.lower()]
-    if not wanted.lstrip("-").isdigit():
+    from .recognition import numbers_of
+
+    by_name = numbers_of(list(classes))
+    meant = by_name.get(wanted.strip().lower(), [])
+    if len(meant) > 1:
+        raise ArgumentError(f"--class {wanted}: it may be {' or '.join(map(str, meant))}; say which number")
+    if meant:
+        return meant[0]
+    if not re.fullmatch("-?[0-9]{1,9}", wanted):
         known = suggest(wanted, by_name)
-        hint = f"{known} " if len(known) < 200 else ""
+        hint = known + (" " if known.endswith("?") else "; ") if len(known) < 200 else ""
         raise ArgumentError(
-            f"--class {wanted!r}: no class is called that; {hint}(its number, 0 to {len(classes) - 1}, would do too)"
+            f"--class {named(repr(wanted))}: no class is called that; {hint}a number would do, 0 to {len(classes) - 1}"
         )
     if not 0 <= int(wanted) < len(classes):
         raise ArgumentError(f"--class {wanted}: the network knows {len(classes)} classes, 0 to {len(classes) - 1}")

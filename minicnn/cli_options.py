@@ -82,7 +82,9 @@ def together(*options: Callable) -> Callable:
 
 machine_options = together(
     click.option("--seed", type=int, help="Initial weights, order and augmentation follow from it; default: 0."),
-    click.option("--device", default="cpu", show_default=True),
+    click.option(
+        "--device", default="cpu", show_default=True, help="cpu, cuda (a GPU) or sim (its kernels on the CPU)."
+    ),
     click.option("--threads", type=int, help="CPU threads; results do not depend on it."),
 )
 picture_options = together(

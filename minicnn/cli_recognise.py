@@ -38,35 +38,45 @@ def classify(paths, model, weights, variant, threads, top, as_json) -> None:
     from . import recognition
 
     files = list(recognition.pictures(paths))
-    recogniser = _recogniser(model, weights, variant, threads)
+    recogniser = open_network(model, weights, variant, threads)
     found = []
     for file in files:
         try:
             image = recognition.read(file, recogniser.channels)
+            with recognition.about(file):
+                p = recogniser.probabilities(image)
         except DataError as error:
             if len(files) == 1:
                 raise
-            click.echo(f"left out: {error}".split(";")[0], err=True)
+            click.echo(f"left out: {error}", err=True)
             continue
-        p = recogniser.probabilities(image)
         best = np.argsort(-p, kind="stable")[:top]
         answers = [{"class": int(k), "name": recogniser.classes[k], "probability": float(p[k])} for k in best]
         found.append({"file": str(file), "top": answers})
         if not as_json:
             _print(found[-1])
+    if not found:
+        raise DataError(f"none of the {len(files)} pictures could be used")
     if as_json:
         click.echo(json.dumps(found, indent=1))
     elif recogniser.classes[:1] == ["class 0"]:
         click.echo("\nfor names: pip install 'minicnn-from-scratch[names]'", err=True)
+    tell(recogniser)
 
 
-def _recogniser(model, weights, variant, threads):
+def open_network(model, weights, variant, threads):
     from . import recognition
     from .device import set_num_threads
 
     if threads is not None:
         set_num_threads(threads)
     return recognition.load(weights, model, variant)
+
+
+def tell(recogniser) -> None:
+    """What the user should know about the answer."""
+    if recogniser.note:
+        click.echo(f"note: {recogniser.note}", err=True)
 
 
 def _print(found: dict) -> None:
@@ -99,7 +109,7 @@ def evaluate(model, weights, variant, threads, data, split, crops, out, **option
     from .files import fresh_folder, replacing
 
     options = {name: value for name, value in options.items() if value is not None}
-    recogniser = _recogniser(model, weights, variant, threads)
+    recogniser = open_network(model, weights, variant, threads)
     probabilities, labels, dataset = recognition.judge(recogniser, data, split, crops == "10", **options)
     result = judgement.evaluation(probabilities, labels)
     name = f"{recogniser.name} on {dataset.name}: {len(labels)} images"
@@ -115,3 +125,4 @@ def evaluate(model, weights, variant, threads, data, split, crops, out, **option
     with replacing(folder / "evaluation.json") as temporary:
         temporary.write_text(json.dumps({"model": recogniser.name, "data": dataset.name, **figures}, indent=1) + "\n")
     click.echo(f"in {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
+    tell(recogniser)

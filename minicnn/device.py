@@ -1,22 +1,90 @@
-"""Devices: where arrays live, which kernels compute on them, and with how many threads."""
+"""Devices: where arrays live, which kernels compute on them, and with how many threads.
+
+========  =====================  ==============================================================================
+device    its arrays             its kernels
+========  =====================  ==============================================================================
+"cpu"     numpy.ndarray          the rooms ``plain`` and ``cpu``, see :class:`use_room`
+"cuda"    cupy.ndarray           ``kernels/cuda/*.cu`` on an NVIDIA GPU
+"sim"     the stand-in's ndarray the same ``.cu`` files, compiled by g++ and run on the CPU (``kernels/sim``)
+========  =====================  ==============================================================================
+
+Nothing moves by itself: ``x.to("cuda")`` and ``model.to("cuda")`` do. An array's own type says where it lives, and
+NumPy hands ``np.exp(x)`` on to whoever made x (NEP 13, NEP 18): most operations read the same on all devices.
+"""
 
 from __future__ import annotations
 
 import contextlib
 
+import numpy as np
+
 from . import kernels
 from .errors import ArgumentError, DeviceError
+from .kernels.cuda import backend
 
-DEVICES = ("cpu",)
+DEVICES = ("cpu", "cuda", "sim")
 
 
 def check_device(device: str) -> str:
-    """The device's name, or a DeviceError that lists those there are."""
+    """The device's name, or a DeviceError: there is none of this name, or it cannot be used here, and why."""
     if device not in DEVICES:
-        raise DeviceError(
-            f"there is no device {device!r} in this version; it computes on {', '.join(map(repr, DEVICES))}"
-        )
+        raise DeviceError(f"there is no device {device!r}; the devices are {', '.join(map(repr, DEVICES))}")
+    if device != "cpu":
+        _module(device)
     return device
+
+
+def _module(device: str):
+    """The array module of a device that is not the CPU."""
+    try:
+        return backend.array_module(device)
+    except backend.DeviceUnavailable as error:
+        raise DeviceError(str(error)) from None
+
+
+def is_array(value) -> bool:
+    """Whether this is an array of any device."""
+    return isinstance(value, np.ndarray) or backend.is_device_array(value)
+
+
+def plain_array(value):
+    """NumPy's scalars, which 0-d results of NumPy are, as arrays; arrays of any device as they are."""
+    return value if is_array(value) else np.asarray(value)
+
+
+def device_of(array) -> str:
+    """The name of the device that an array lives on."""
+    return "cpu" if isinstance(array, np.ndarray) else backend.device_of(array)
+
+
+def module_of(array):
+    """NumPy, CuPy or the stand-in: whose array it is. For what NumPy does not hand on, such as ``arange``."""
+    return np if isinstance(array, np.ndarray) else backend.module_of(array)
+
+
+def to_device(array, device: str):
+    """The same numbers on another device, in the same memory layout; the array itself if it is there already."""
+    here = device_of(array)
+    if here == device:
+        return array
+    if array.ndim == 4:  # copying between devices makes C order, and channels shall stay side by side in memory
+        return _copied(array.transpose(0, 2, 3, 1), here, device).transpose(0, 3, 1, 2)  # (N, C, H, W)
+    return _copied(array, here, device)
+
+
+def _copied(array, here: str, device: str):
+    host = array if here == "cpu" else array.get()
+    return host if device == "cpu" else _module(device).asarray(np.asarray(host, order="C"))
+
+
+def to_numpy(array) -> np.ndarray:
+    """A NumPy array of the same numbers: the array itself if it is one."""
+    return array if isinstance(array, np.ndarray) else to_device(array, "cpu")
+
+
+def number_on(device: str, value, dtype) -> np.ndarray:
+    """A 0-d array of one number; the GPU fills it in itself, nothing is copied there."""
+    return np.asarray(value, dtype) if device == "cpu" else _module(device).full((), value, dtype)
 
 
 @contextlib.contextmanager

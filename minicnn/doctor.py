@@ -12,6 +12,7 @@ import numpy as np
 
 from . import kernels
 from .kernels import rooms, samples
+from .kernels.cuda import backend
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,15 @@ def _kernels_agree() -> Finding:
     return Finding("kernels", f"{len(kernels.KERNELS)}, the rooms agree on samples of all")
 
 
+def _devices() -> list[Finding]:
+    """Where CUDA kernels can run: on the CPU, in the simulator, and on a GPU."""
+    why_sim, why_cuda = backend.why_not("sim"), backend.why_not("cuda")
+    return [
+        Finding("device sim", "CUDA on the CPU" if why_sim is None else "optional, not usable", why_sim or ""),
+        Finding("device cuda", "a GPU, through CuPy" if why_cuda is None else "optional, not usable", why_cuda or ""),
+    ]
+
+
 def examine() -> list[Finding]:
     """Everything that ``minicnn doctor`` prints."""
     old = sys.version_info < (3, 11)
@@ -96,6 +106,7 @@ def examine() -> list[Finding]:
         Finding("numpy", np.__version__, "pip install 'numpy>=2'" if int(np.__version__.split(".")[0]) < 2 else ""),
         *_room_findings(),
         _kernels_agree(),
+        *_devices(),
     ]
     uses = {
         "scikit-learn": "the digits data set",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import functional as F
 from .autograd import no_grad
 from .data import Loader
+from .device import to_numpy
 from .errors import DataError
 from .metrics import Evaluation
 from .nn import Module
@@ -20,8 +21,8 @@ def evaluate(model: Module, loader: Loader, loss: Callable = F.cross_entropy) ->
     average = Evaluation()
     with evaluating(model):
         for images, labels in loader:
-            logits = model(as_tensor(images))
-            average.add(loss(logits, labels).item(), logits.data, as_array(labels))
+            logits = model(as_tensor(images).to(model.device))
+            average.add(loss(logits, labels).item(), to_numpy(logits.data), as_array(labels))
     if not average.images:
         raise DataError("evaluate: the loader gave no batch, so there is no mean; a generator can be used once only")
     return average

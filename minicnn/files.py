@@ -11,13 +11,28 @@ from collections.abc import Iterator
 from .errors import FileError
 
 
+def kind_of(path: str | os.PathLike) -> str | None:
+    """ "file" or "folder", also behind a link; None for what is neither, what is not there, and an impossible name."""
+    try:
+        path = pathlib.Path(path) if os.fspath(path) else None  # "" would be the current folder
+        return None if path is None else "folder" if path.is_dir() else "file" if path.is_file() else None
+    except (OSError, ValueError):  # too long, or with a null byte in it
+        return None
+
+
+def named(path: str | os.PathLike) -> str:
+    """A path for a message: quoted if it is nothing, cut if it is endless."""
+    text = str(path)
+    return repr(text) if not text else text if len(text) < 200 else f"{text[:90]}...{text[-30:]}"
+
+
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
     """What the operating system refuses inside this block becomes a FileError that names ``path``."""
     try:
         yield
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
+        raise FileError(f"cannot write {named(path)}: {error.strerror or error}; choose another path") from None
 
 
 @contextlib.contextmanager

@@ -12,8 +12,6 @@ from .models.loading import existing
 from .nn import Module
 from .weights import load_metadata
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what nearly all published networks were trained with
-
 
 def build(name: str, classes: int, channels: int, variant=None, weights=None, freeze=(), options=None) -> Module:
     """A model by name for a data set; with ``weights``, all that fits is theirs, and a head for other classes is new.
@@ -70,16 +68,14 @@ def freeze_layers(model: Module, names: Iterable[str]) -> None:
 def normalisation(model: Module, statistics: tuple) -> tuple:
     """Mean and standard deviation per channel that a model's images should be normalised with.
 
-    Those that its weights were trained with, if they are known; of unknown weights, ImageNet's; of none, the training
-    images' ``statistics``.
+    Those that its weights were trained with, if they are known; of unknown weights, what is usual for the model; of
+    none, the training images' ``statistics``.
     """
     loaded = getattr(model, "loaded_weights", None)
     if loaded is None:
         return statistics
-    if loaded.published is not None:
-        return loaded.published.preprocessing.mean, loaded.published.preprocessing.std
     own = metadata_of(loaded.path)
-    return (own["mean"], own["std"]) if "mean" in own else IMAGENET
+    return (own["mean"], own["std"]) if "mean" in own else (loaded.preprocessing.mean, loaded.preprocessing.std)
 
 
 def describe(run, loader) -> dict:

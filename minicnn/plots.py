@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import pathlib
 
 import numpy as np
 
-from .errors import FileError
+from .errors import ArgumentError, FileError
 from .files import replacing
 
 
@@ -20,6 +21,45 @@ def new_figure(width: float, height: float):
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def literal(text: str) -> str:
+    r"""A name as matplotlib draws it letter by letter, whatever somebody wrote into it.
+
+    Between two dollars it would read a formula.
+
+    >>> print(literal("$5 or $6, 猫"))
+    \$5 or \$6, ?
+    """
+    return drawable(" ".join(str(text).split())).replace("$", r"\$")
+
+
+def drawable(text: str) -> str:
+    """A text with "?" for each letter that matplotlib's font lacks: it would draw an empty box, and warn.
+
+    >>> drawable("猫 5")
+    '? 5'
+    """
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    known = _letters(findfont(FontProperties()), FT2Font)
+    return "".join(c if ord(c) in known or c == "\n" else "?" for c in text)
+
+
+@functools.cache
+def _letters(font: str, reader) -> frozenset[int]:
+    return frozenset(reader(font).get_charmap())
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning and the end of a text that is longer than ``most`` letters.
+
+    >>> shortened("a-very-long-name.png", 12)
+    'a-ver…me.png'
+    """
+    before = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:before]}…{text[before + 1 - most :]}"
 
 
 def finish(figure, path: str | os.PathLike | None):
@@ -72,7 +112,7 @@ def curves(rows: list[dict], path: str | os.PathLike | None = None, title: str =
         if axes.lines:
             axes.legend()
     if title:
-        figure.suptitle(title)
+        figure.suptitle(literal(title))
     return finish(figure, path)
 
 
@@ -84,19 +124,26 @@ def confusion(matrix, classes, path: str | os.PathLike | None = None):
     matrix : array, (K, K)
         ``Evaluation.confusion``.
     classes : sequence of str
-        Names of the K classes; with more than 20, numbers are left out of the squares.
+        Names of the K classes. With more than 20, numbers are left out of the squares; with more than 60, names, too,
+        but for every second, third ... class.
     """
     matrix = np.asarray(matrix)
+    if len(classes) != len(matrix):
+        raise ArgumentError(f"confusion: {len(matrix)} rows need as many names of classes, got {len(classes)}")
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # (K, K)
     k = len(matrix)
-    figure = new_figure(3 + 0.35 * min(k, 30), 2.5 + 0.32 * min(k, 30))
+    side = 0.35 * min(k, 20) + 0.17 * min(max(k - 20, 0), 40)  # inches
+    figure = new_figure(3 + side, 2.5 + 0.92 * side)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="% of the true class")
     axes.set(xlabel="predicted", ylabel="true")
+    named = range(0, k, -(-k // 60))
+    names = [literal(shortened(str(classes[i]), 24)) for i in named]
+    size = {} if k <= 20 else {"fontsize": 7}
+    axes.set_xticks(named, names, rotation=45 if k <= 20 else 90, ha="right" if k <= 20 else "center", **size)
+    axes.set_yticks(named, names, **size)
     if k <= 20:
-        axes.set_xticks(range(k), classes, rotation=45, ha="right")
-        axes.set_yticks(range(k), classes)
         for i, j in zip(*np.nonzero(matrix)):
             colour = "white" if share[i, j] > 50 else "black"
             axes.text(j, i, f"{share[i, j]:.0f}", ha="center", va="center", color=colour, fontsize=8)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from .autograd import Context
+from .device import is_array
 from .kernels import shapes
 from .tensor import Tensor
 
@@ -16,7 +17,7 @@ MB = 1e6
 
 def buffer(array: np.ndarray) -> np.ndarray:
     """The array that owns the memory which ``array`` is a view of."""
-    while isinstance(array.base, np.ndarray):
+    while is_array(array.base):
         array = array.base
     return array
 
@@ -63,7 +64,8 @@ def kept_bytes(
 
 
 def _address(array: np.ndarray) -> int:
-    return buffer(array).__array_interface__["data"][0]
+    owner = buffer(array)
+    return owner.__array_interface__["data"][0] if isinstance(owner, np.ndarray) else owner.data.ptr
 
 
 def _size(array: np.ndarray) -> int:
@@ -87,12 +89,12 @@ def _saved(node: Context) -> Iterator[np.ndarray]:
     for name, value in vars(node).items():
         values = value if isinstance(value, (tuple, list)) else value.values() if isinstance(value, dict) else [value]
         if name != "inputs":
-            yield from (v for v in values if isinstance(v, np.ndarray))
+            yield from (v for v in values if is_array(v))
 
 
 def total_bytes(arrays: Iterable) -> int:
     """Bytes of those that are arrays."""
-    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
+    return sum(a.nbytes for a in arrays if is_array(a))
 
 
 def peak_mb() -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -15,6 +16,7 @@ from . import functional as F
 from .autograd import no_grad
 from .data import FolderDataset, Loader, get_dataset, opening, transforms
 from .errors import ArgumentError, DataError
+from .files import kind_of, named
 from .models import pretrained
 from .models.loading import existing
 from .nn import Module
@@ -42,6 +44,8 @@ class Recogniser:
         The same to ten crops (10, C, H, W), if the weights say how large pictures are before they are cropped.
     run : dict or None
         What ``minicnn train`` trained, if it did.
+    note : str
+        What the user should know about ``prepare``; mostly empty.
     """
 
     model: Module
@@ -51,6 +55,7 @@ class Recogniser:
     prepare: transforms.Transform
     crops: transforms.Transform | None = None
     run: dict | None = None
+    note: str = ""
 
     @no_grad()
     def probabilities(self, image: np.ndarray, ten_crops: bool = False) -> np.ndarray:
@@ -90,15 +95,18 @@ def load(weights=None, model: str | None = None, variant: str | None = None) -> 
             raise ArgumentError(f"{weights} does not say which model it belongs to; name it: --model resnet18")
         model = known.model
     network = models.get_model(model or DEFAULT, variant=variant, weights=weights or "torchvision")
-    published = network.loaded_weights.published
-    preprocessing = published.preprocessing if published is not None else pretrained.Preprocessing()
+    preprocessing = network.loaded_weights.preprocessing
     resize = transforms.Resize(preprocessing.resize, preprocessing.interpolation)
     normalize = transforms.Normalize(preprocessing.mean, preprocessing.std)
     crops = lambda image: np.stack(  # noqa: E731
         [normalize(crop) for crop in transforms.ten_crops(resize(image), preprocessing.crop)]
     )
     outputs = _outputs(network, preprocessing.crop)
-    return Recogniser(network, model or DEFAULT, class_names(outputs), 3, preprocessing.transform(), crops)
+    sure = network.loaded_weights.published is not None or pretrained.usual_preprocessing(model or DEFAULT)[1]
+    note = (
+        "" if sure else f"nobody knows how pictures were prepared for {weights}; as for most networks: {preprocessing}"
+    )
+    return Recogniser(network, model or DEFAULT, class_names(outputs), 3, preprocessing.transform(), crops, note=note)
 
 
 def _of_a_run(weights, described: dict, model: str | None) -> Recogniser:
@@ -149,16 +157,17 @@ def class_names(count: int) -> list[str]:
 
 def pictures(paths: Iterable) -> Iterator[pathlib.Path]:
     """The files among ``paths``, and the pictures at any depth in the folders among them."""
-    for path in map(pathlib.Path, paths):
-        if path.is_dir():
+    for given in paths:
+        path = pathlib.Path(given)
+        if kind_of(given) == "folder":
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in opening.endings() and p.is_file())
             if not inside:
                 raise DataError(f"there are no pictures in {path}")
             yield from inside
-        elif path.is_file():
+        elif kind_of(given) == "file":
             yield path
         else:
-            raise DataError(f"there is no file {path}")
+            raise DataError(f"there is no file {named(given)}")
 
 
 def read(path: pathlib.Path, channels: int) -> np.ndarray:
@@ -167,26 +176,56 @@ def read(path: pathlib.Path, channels: int) -> np.ndarray:
         return opening.read(path, channels)
 
 
+@contextlib.contextmanager
+def about(path) -> Iterator[None]:
+    """What is wrong with a picture that could be read, such as its proportions, becomes an error that names it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def numbers_of(classes: list[str]) -> dict[str, list[int]]:
+    """Which classes a name may mean. ImageNet's have commas between several names: a whole name wins over a part.
+
+    >>> meant = numbers_of(["corgi, cardigan", "cardigan", "crane", "crane"])
+    >>> meant["corgi"], meant["cardigan"], meant["crane"]
+    ([0], [1], [2, 3])
+    """
+    parts: dict[str, list[int]] = {}
+    whole: dict[str, list[int]] = {}
+    for i, name in enumerate(classes):
+        whole.setdefault(name.strip().lower(), []).append(i)
+        for word in dict.fromkeys(name.lower().split(",")):
+            parts.setdefault(word.strip(), []).append(i)
+    return parts | whole
+
+
 def labels_for(classes: list[str], dataset) -> np.ndarray:
     """Which of a network's classes each class of a data set is, by name or by number.
 
     Raises
     ------
     ArgumentError
-        For a class that the network does not know.
+        For a class that the network does not know, or of whose name it has two.
     """
-    synonyms = [(word.strip(), i) for i, name in enumerate(classes) for word in name.lower().split(",")]
-    numbers = {**dict(reversed(synonyms)), **{name.lower(): i for i, name in enumerate(classes)}}
+    numbers = numbers_of(classes)
     if isinstance(dataset, FolderDataset):  # whose names are somebody's choice; the digit 7 is no seventh class
-        numbers = {str(i): i for i in range(len(classes))} | numbers
+        numbers = {str(i): [i] for i in range(len(classes))} | numbers
     found = []
     for name in dataset.classes:
-        if name.lower().replace("_", " ") not in numbers and name.lower() not in numbers:
+        meant = numbers.get(name.lower()) or numbers.get(name.lower().replace("_", " "))
+        if meant and len(meant) > 1:
+            raise ArgumentError(
+                f"{dataset.name}: {name!r} may be class {' or '.join(map(str, meant))} of the network; name the folder "
+                f"by the number"
+            )
+        if not meant:
             raise ArgumentError(
                 f"{dataset.name}: the network has no class {name!r}; name the folders as its classes, such as "
                 f"{classes[0]!r}, or by their numbers, 0 to {len(classes) - 1}"
             )
-        found.append(numbers.get(name.lower(), numbers.get(name.lower().replace("_", " "))))
+        found += meant
     return np.array(found)
 
 
@@ -214,13 +253,15 @@ def judge(
             raise ArgumentError("these weights do not say what to test them on; name it: --data folder:DIR")
         return _own_test(recogniser, split)
     if data.startswith("folder:"):
-        options.setdefault("size", 224)  # of the list only: the pictures themselves are read whole
+        # size: of the list only, the pictures themselves are read whole; one class is enough to judge a trained network
+        options = {"size": 224, "least_classes": 1, **options}
     dataset = get_dataset(data, split, **options)
     numbers = labels_for(recogniser.classes, dataset)
-    rows = [
-        recogniser.probabilities(_image(dataset, i, recogniser.channels), ten_crops)
-        for i in tqdm(range(len(dataset)), desc=dataset.name, unit="image", leave=False)
-    ]
+    rows, paths = [], getattr(dataset, "paths", None)
+    for i in tqdm(range(len(dataset)), desc=dataset.name, unit="image", leave=False):
+        image = _image(dataset, i, recogniser.channels)
+        with about(dataset.name if paths is None else paths[i]):
+            rows.append(recogniser.probabilities(image, ten_crops))
     return np.stack(rows), numbers[np.asarray(dataset.labels)], dataset
 
 
@@ -238,9 +279,10 @@ def _own_test(recogniser: Recogniser, split: str) -> tuple[np.ndarray, np.ndarra
     """What the run itself does at its end, on any split."""
     from .runs import Run, loaders
 
-    loader = loaders(Run.from_dict(recogniser.run), recogniser.model)[split]
+    by_split = loaders(Run.from_dict(recogniser.run), recogniser.model)
+    loader = by_split[split]
     if split == "train":  # in order, and as they are
-        loader = Loader(loader.dataset, loader.batch_size, transform=recogniser.prepare)
+        loader = Loader(loader.dataset, loader.batch_size, transform=by_split["test"].transform)
     rows, labels = [], []
     with evaluating(recogniser.model):
         for images, of_batch in tqdm(loader, desc=loader.dataset.name, unit="batch", leave=False):

@@ -128,6 +128,7 @@ def train(
         run.model, len(known.classes), known.image_shape[0], run.variant, run.weights, run.freeze, run.model_options
     )
     by_split = loaders(run, model)
+    model.to(device)
     recipe, dataset = run.recipe, by_split["train"].dataset
     optimizer = recipe.build_optimizer(model)
     schedule = recipe.build_schedule(optimizer, updates=-(-len(by_split["train"]) // recipe.accumulate))
@@ -155,6 +156,7 @@ def train(
         f"minicnn train --resume --out {shlex.quote(str(folder))}"
         + (f" --checkpoint-every {checkpoint_every}" if checkpoint_every is not None else "")
         + (f" --threads {threads}" if threads is not None else "")
+        + (f" --device {device}" if device != "cpu" else "")
         + (" --detect-anomaly" if detect_anomaly else "")
     )
     click.echo(f"{run.model} on {dataset.name}: {len(dataset)} images {'x'.join(map(str, images.shape[1:]))}\n")

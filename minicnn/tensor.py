@@ -1,7 +1,8 @@
 """Tensor: an array, its gradient, and the Function that made it.
 
-``.data`` and ``.grad`` are plain NumPy arrays. A 4-d array has the logical shape (N, C, H, W); the framework's own
-results lie channels-last in memory (see ``kernels/layout.py``), which changes no number and no index.
+``.data`` and ``.grad`` are plain arrays: NumPy's on the CPU, CuPy's on a GPU (see ``device.py``). A 4-d array has the
+logical shape (N, C, H, W); the framework's own results lie channels-last in memory (see ``kernels/layout.py``), which
+changes no number and no index.
 
 The operators (``+``, ``@``, ``x[...]``, ``.sum()`` ...) are given to this class by ``minicnn/ops/methods.py``.
 """
@@ -12,8 +13,8 @@ import numbers
 
 import numpy as np
 
-from .device import check_device
-from .errors import ArgumentError, DtypeError, GraphError, ScalarError, ShapeError
+from .device import DEVICES, check_device, device_of, is_array, to_device, to_numpy
+from .errors import ArgumentError, DeviceError, DtypeError, GraphError, ScalarError, ShapeError
 
 FLOATS = (np.float16, np.float32, np.float64)
 
@@ -23,8 +24,8 @@ class Tensor:
 
     Attributes
     ----------
-    data : numpy.ndarray
-    grad : numpy.ndarray or None
+    data : array
+    grad : array or None
         Same shape and dtype as ``data``; filled by :meth:`backward` for leaves with ``requires_grad``.
     requires_grad : bool
     node : Context or None
@@ -35,7 +36,7 @@ class Tensor:
     __array_ufunc__ = None  # so that ndarray + Tensor comes to Tensor.__radd__
 
     def __init__(self, data: np.ndarray, requires_grad: bool = False) -> None:
-        if not isinstance(data, np.ndarray):
+        if not is_array(data):
             raise ArgumentError(
                 f"Tensor wraps an array, got {type(data).__name__}; mc.tensor(...) makes one of anything"
             )
@@ -66,7 +67,8 @@ class Tensor:
 
     @property
     def device(self) -> str:
-        return "cpu"
+        """Where the array lives: "cpu", "cuda" or "sim"."""
+        return device_of(self.data)
 
     @property
     def is_leaf(self) -> bool:
@@ -84,19 +86,24 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="tensor(")
+        text = np.array2string(to_numpy(self.data), separator=", ", prefix="tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        dtype += "" if self.device == "cpu" else f", device={self.device!r}"
         if self.node is not None:
             return f"tensor({text}{dtype}, made by {self.node.function.__name__})"
         return f"tensor({text}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
 
     # Leaving the framework --------------------------------------------------------------------------------------
     def numpy(self) -> np.ndarray:
-        """The array itself, not a copy."""
+        """The array itself, not a copy. Raises DeviceError on other devices than the CPU."""
+        if self.device != "cpu":
+            raise DeviceError(
+                f"this tensor of shape {self.shape} lives on {self.device}; NumPy reads x.to('cpu').numpy()"
+            )
         return self.data
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def item(self) -> float:
         """The one element, as a Python number. Raises ShapeError if there are more."""
@@ -184,16 +191,14 @@ class Tensor:
 
     # Devices and dtypes ------------------------------------------------------------------------------------------
     def to(self, target=None, *, device: str | None = None, dtype=None) -> Tensor:
-        """On another device (``"cpu"``), or in another floating dtype (differentiable)."""
-        if target is None and (device, dtype) != (None, None):
-            here = self if device is None else self.to(check_device(device))
-            return here if dtype is None else here.to(dtype)
-        if isinstance(target, str) and target in ("cpu", "cuda", "sim"):
-            check_device(target)
-            return self
+        """On another device (``"cpu"``, ``"cuda"``, ``"sim"``), or in another floating dtype; differentiable."""
+        from .ops.move import move
         from .ops.shape import cast
 
-        return cast(self, target)
+        if target is None and (device, dtype) != (None, None):
+            here = self if device is None else move(self, device)
+            return here if dtype is None else here.to(dtype)
+        return move(self, target) if isinstance(target, str) and target in DEVICES else cast(self, target)
 
     def __setitem__(self, index, value) -> None:
         if self.requires_grad:
@@ -202,8 +207,9 @@ class Tensor:
                 "mc.cat, mc.stack or a mask (x * mask), or change x.data under your own responsibility"
             )
         index = index.data if isinstance(index, Tensor) else index
+        index = to_device(index, self.device) if is_array(index) else index
         try:
-            self.data[index] = as_array(value)
+            self.data[index] = value if np.isscalar(value) else to_device(as_array(value), self.device)
         except (IndexError, ValueError) as error:
             raise ShapeError(
                 f"assigning values of shape {np.shape(value)} into a tensor of shape {self.shape}: {error}"
@@ -211,8 +217,8 @@ class Tensor:
 
 
 def as_array(value) -> np.ndarray:
-    """A tensor's array, or anything NumPy can read."""
-    return value.data if isinstance(value, Tensor) else np.asarray(value)
+    """A tensor's array, an array of any device as it is, or anything NumPy can read."""
+    return value.data if isinstance(value, Tensor) else value if is_array(value) else np.asarray(value)
 
 
 def check_dtype(dtype, what: str = "a dtype of numbers") -> np.dtype:
@@ -227,7 +233,7 @@ def check_dtype(dtype, what: str = "a dtype of numbers") -> np.dtype:
 
 
 def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "cpu") -> Tensor:
-    """Make a tensor from an array, a (nested) list, a number or a tensor; the data are copied.
+    """Make a tensor from an array of any device, a (nested) list, a number or a tensor; the data are copied.
 
     Floating arrays keep their dtype, integer and boolean *arrays* too; Python numbers become float32.
 
@@ -236,7 +242,7 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
     array_like : array_like
     dtype : numpy dtype, optional
     requires_grad : bool
-    device : {"cpu"}
+    device : {"cpu", "cuda", "sim"}
 
     Raises
     ------
@@ -251,7 +257,8 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
     if array_like is None:
         raise DtypeError("a tensor cannot be made of None; does the function that gave it lack its return?")
     try:
-        array = np.array(as_array(array_like))
+        array = as_array(array_like)
+        array = np.array(array) if isinstance(array, np.ndarray) else array.copy()
     except ValueError:
         raise ShapeError(
             f"the rows of a tensor must have equal lengths; here are rows of shapes {_unequal(array_like)}"
@@ -263,7 +270,8 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
     from_python = not hasattr(array_like, "dtype") and not _holds_arrays(array_like)
     if dtype is None and from_python and array.dtype.kind != "b":
         array = array.astype(np.float32)
-    return Tensor(array.astype(array.dtype.newbyteorder("="), copy=False), requires_grad)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return Tensor(to_device(array, device), requires_grad)
 
 
 def _converted(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -306,6 +314,4 @@ def as_tensor(value, dtype: np.dtype | None = None) -> Tensor:
         return value
     if isinstance(value, numbers.Number):  # NumPy's scalars too: x * np.sqrt(2) stays float32
         return Tensor(np.asarray(value, dtype=dtype or getattr(value, "dtype", np.float32)))
-    if isinstance(value, np.ndarray):
-        return Tensor(value)
-    return tensor(value)
+    return Tensor(value) if is_array(value) else tensor(value)

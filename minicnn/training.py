@@ -19,6 +19,7 @@ from . import checkpoint, plots, progress, weights
 from . import functional as F
 from .data import Loader
 from .data.mixup import Mixed, MixUp
+from .device import to_numpy
 from .errors import ArgumentError, DataError, DivergedError
 from .evaluation import evaluate
 from .files import remove_leftovers, replacing, writing
@@ -242,13 +243,13 @@ class Trainer:
         if self._waiting == 0:
             self.optimizer.zero_grad()
         mixed = self._mix(images, labels) if self.mixup is not None else None
-        outputs = self.model(as_tensor(images if mixed is None else mixed.images))
+        outputs = self.model(as_tensor(images if mixed is None else mixed.images).to(self.model.device))
         loss = self._loss(outputs, labels) if mixed is None else mixed.loss(self._loss, outputs)
         (loss if self.accumulate == 1 else loss / self.accumulate).backward()
         self._waiting += 1
         if self._waiting == self.accumulate:
             self._update()
-        return getattr(outputs, "logits", outputs).data, loss.item()
+        return to_numpy(getattr(outputs, "logits", outputs).data), loss.item()
 
     def _loss(self, outputs, labels):
         """A model that gives more than logits in training, as GoogLeNet does, weighs their losses itself."""

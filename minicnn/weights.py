@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from .arrayfiles import read_npz, read_safetensors
+from .device import to_numpy
 from .errors import ArgumentError, FileError, MinicnnError
-from .files import replacing
+from .files import kind_of, named, replacing
 from .nn import Module
 from .tensor import as_array
 
@@ -29,7 +30,7 @@ def _path(path) -> pathlib.Path:
 
 
 def _suffix(path: pathlib.Path) -> str:
-    if path.is_dir():
+    if kind_of(path) == "folder":
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
     if path.suffix not in SUFFIXES:
         raise FileError(
@@ -86,7 +87,7 @@ def _write_npz(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
 def _array(path: pathlib.Path, name: str, value) -> np.ndarray:
     """A value as a contiguous array of its own shape."""
     try:
-        array = as_array(value)
+        array = to_numpy(as_array(value))
     except ValueError:
         raise FileError(f"{path}: {name} is no array of numbers, but a ragged {type(value).__name__}") from None
     if array.dtype.kind not in "fiub":
@@ -114,11 +115,11 @@ def load(path: str | os.PathLike, part: str | None = None) -> dict[str, np.ndarr
     FileError
         If there is no such file, it is of another kind, or it is damaged.
     """
-    path = _path(path)
-    if path.is_dir():
+    given, path = path, _path(path)
+    if kind_of(given) == "folder":
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
-    if not path.is_file():
-        raise FileError(f"there is no file {path}")
+    if kind_of(given) is None:
+        raise FileError(f"there is no file {named(given)}")
     try:
         kind = _kind(path)
         if kind == "torch":

@@ -115,5 +115,15 @@ def test_unknown_weights_are_taken_for_imagenets(tiny, tmp_path):
     model = finetune.build(run.model, 3, 1, weights=run.weights)
     loader = runs.loaders(run, model)["test"]
     normalize = next(t for t in loader.transform.transforms if isinstance(t, transforms.Normalize))
-    np.testing.assert_allclose(normalize.mean.ravel(), finetune.IMAGENET[0], rtol=1e-6)
+    np.testing.assert_allclose(normalize.mean.ravel(), (0.485, 0.456, 0.406), rtol=1e-6)
     assert loader.load([0], 0)[0].shape == (1, 3, 8, 8)
+
+
+def test_a_run_on_grey_pictures_is_judged_on_any_split(tiny, tmp_path, capsys):
+    """Weights of a colour network, grey pictures: each split gets its three channels, training pictures unaugmented."""
+    mc.save(models.get_model(tiny), tmp_path / "w.npz")
+    options = ("--model", tiny, "--weights", tmp_path / "w.npz", "--epochs", 1, "--out", tmp_path / "run")
+    assert command("train", "--data", pictures(tmp_path / "grey"), *options) == 0
+    for split in ("train", "val", "test"):
+        assert command("evaluate", "--weights", tmp_path / "run", "--split", split, "--out", tmp_path / split) == 0
+        assert "top-1 accuracy" in capsys.readouterr().out

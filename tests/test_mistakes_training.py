@@ -255,7 +255,7 @@ COMMANDS = [
     (f"{TRAIN} --lr -1", ("lr", ">= 0", "-1")),
     (f"{TRAIN} --batch-size 0", ("--batch-size", ">= 1", "0")),
     (f"{TRAIN} --seed -1", ("seed", ">= 0", "-1")),
-    (f"{TRAIN} --device cuda", ("'cuda'", "'cpu'")),
+    (f"{TRAIN} --device gpu", ("'gpu'", "'cuda'", "'cpu'")),
     (f"{TRAIN} --threads 0", ("threads", ">= 1", "0")),
     (f"{TRAIN} --out file/run", ("file/run", "choose another path")),
     (f"{TRAIN} --out /", ("'/'", "runs/mine")),

@@ -9,7 +9,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import functional as F
-from minicnn.ops.registry import FUNCTIONS
+from minicnn.ops.registry import FUNCTIONS, apply_op
 
 rng = np.random.default_rng(7)
 
@@ -53,6 +53,7 @@ CASES = {
     "cat": (lambda a, b: mc.cat([a, b, a], axis=1), [x34, column]),
     "pad": (lambda x: F.pad(x, (1, 2, 0, 3), value=5.0), [image]),
     "clone": (lambda x: x.clone(), [x34]),
+    "move": (lambda x: apply_op("move", x, device="cpu"), [x34]),
     "cast": (lambda x: x.to("float64"), [x34]),
     "channel_shuffle": (lambda x: F.channel_shuffle(x, 2), [image]),
     "getitem": (lambda x: x[np.array([0, 2, 0]), 1:], [x34]),

@@ -181,7 +181,7 @@ def test_a_published_file_is_known_anywhere(tmp_path, tiny, name):
     path.write_bytes(tiny[0])
     model = models.get_model("tiny", weights=path)
     assert (model.variant, model.transform_input) == ("torchvision", True)
-    assert model.loaded_weights == (path, tiny[1], [], [])
+    assert model.loaded_weights == (path, tiny[1], tiny[1].preprocessing, [], [])
     assert models.get_model("tiny", weights=str(path), variant="both", transform_input=False).transform_input is False
     says = (str(path), "tiny's variant torchvision or both", "variant='paper'", "leave variant out")
     complaint(lambda: models.get_model("tiny", weights=path, variant="paper"), A, says)

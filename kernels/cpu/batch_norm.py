@@ -14,7 +14,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .checks import one_each, same_shape
+from ..checks import one_each, same_shape
 from .jit import kernel
 from .windows import rows_per_block
 

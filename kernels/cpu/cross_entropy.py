@@ -8,7 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .checks import labels_in_range, one_each
+from ..checks import labels_in_range, one_each
 from .jit import kernel
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .checks import same_shape
+from ..checks import same_shape
 from .jit import helper, kernel
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .checks import pooled_size, same_shape
+from ..checks import pooled_size, same_shape
 from .jit import helper, kernel
 from .windows import ints, seen_by
 

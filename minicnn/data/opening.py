@@ -29,15 +29,12 @@ def _formats() -> list[str]:
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
-    """Whatever goes wrong with a picture becomes a DataError that names it."""
+def naming(path: str | os.PathLike, remedy: str = "") -> Iterator[None]:
+    """Whatever goes wrong with a picture becomes a DataError that names it, and says what to do."""
     try:
         yield
     except Exception as error:  # of a damaged file, Pillow's decoders raise almost anything
-        raise DataError(
-            f"{path} cannot be read as a picture ({type(error).__name__}: {error}); remove it, or on_error='skip' "
-            "leaves such pictures out"
-        ) from None
+        raise DataError(f"{path} cannot be read as a picture ({type(error).__name__}: {error}){remedy}") from None
 
 
 def channels(path: str | os.PathLike) -> int:

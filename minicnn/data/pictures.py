@@ -164,7 +164,9 @@ def _draw(pictures: list[np.ndarray], captions: list[str], columns: int, path, t
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     width = max(INCH * columns, 3)
-    title = "\n".join(textwrap.fill(line, int(width * 15)) for line in title.split("\n"))  # 15 letters to an inch
+    title = "\n".join(
+        textwrap.fill(plots.literal(line), int(width * 15)) for line in title.split("\n")
+    )  # 15 letters to an inch
     height = INCH * max(p.shape[1] / p.shape[2] for p in pictures) + (0.22 if captions else 0.06)
     figure = plots.new_figure(width, rows * height + 0.2 * (title.count("\n") + 1 if title else 0))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -176,7 +178,7 @@ def _draw(pictures: list[np.ndarray], captions: list[str], columns: int, path, t
         shown = picture[0] if len(picture) == 1 else np.clip(picture, 0, 1).transpose(1, 2, 0)
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation=way)
         if captions:
-            axes.set_title(captions[i], fontsize=8, pad=2)
+            axes.set_title("\n".join(map(plots.literal, captions[i].split("\n"))), fontsize=8, pad=2)
     if title:
         figure.suptitle(title, fontsize=9)
     return plots.finish(figure, path)

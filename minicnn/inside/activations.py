@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..errors import ArgumentError
-from ..nn import Module
+from ..nn import Module, ModuleList
 from ..tensor import Tensor
 from .scores import as_batch, check_model, examined
 
@@ -23,8 +23,10 @@ def capturing(op: str, model: Module, layers: Sequence[str] | None = None) -> It
     those that give something else than one tensor. Of a layer that runs several times the last result is kept.
     """
     check_model(op, model)
-    modules = dict(model.named_modules())
+    modules = {path: m for path, m in model.named_modules() if not isinstance(m, ModuleList)}  # a list is never called
     for path in layers or ():
+        if not isinstance(path, str):
+            raise ArgumentError(f"{op}: a layer is named by its path, such as 'layer1'; got {path!r}")
         if path not in modules:
             raise ArgumentError(f"{op}: there is no layer {path!r}; {like(path, modules)}")
     caught: dict[str, Tensor] = {}
@@ -96,7 +98,7 @@ def activations(model: Module, image, layers: str | Sequence[str] | None = None)
     """
     op = "activations"
     x = as_batch(op, model, image)
-    wanted = [layers] if isinstance(layers, str) else layers
+    wanted = layers if layers is None or isinstance(layers, (list, tuple)) else [layers]
     with capturing(op, model, wanted) as caught, examined(model), no_grad():
         model(Tensor(x))
     paths = [path for path in caught if path] if wanted is None else wanted

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..nn import Module
-from ..plots import finish, new_figure
+from ..plots import finish, literal, new_figure, shortened
 from . import panels
 from .activations import activations, stages
 from .grad_cam import grad_cam
 from .guided import guided_backprop
 from .occlusion import occlusion
-from .pictures import first_convolution, layer_maps, name_of
+from .pictures import check_names, first_convolution, layer_maps, name_of
 from .saliency import saliency
 from .scores import choose, probabilities
 
@@ -55,6 +55,7 @@ def explain(
     """
     found = probabilities("explain", model, image)
     target = choose("explain", found, target)
+    check_names("explain", classes, len(found))
     seen = panels.as_picture("explain", photo, image)
     maps = _maps(model, image, layer)
     heat = grad_cam(model, image, target, layer)
@@ -68,12 +69,14 @@ def explain(
     panels.draw_gradient(grid[1], guided_backprop(model, image, target))
     panels.title(grid[1], "Guided backpropagation", "what speaks for the class")
     panels.draw_heat(grid[2], seen, heat)
-    panels.title(grid[2], "Grad-CAM", f"where {layer or 'the last maps'} speak{'s' if layer else ''} for it")
+    panels.title(
+        grid[2], "Grad-CAM", f"where {shortened(layer or 'the last maps', 30)} speak{'s' if layer else ''} for it"
+    )
     panels.draw_heat(grid[3], seen, occlusion(model, image, target, progress=progress))
     panels.title(grid[3], "Occlusion", "where a grey square costs most")
     _inside(bottom, model, maps)
     if title:
-        figure.suptitle(title, fontsize=12)
+        figure.suptitle(literal(shortened(title, 80)), fontsize=12)
     return finish(figure, path)
 
 
@@ -98,6 +101,7 @@ def _answer(figure, photo, found: np.ndarray, target: int, classes) -> None:
     bars = right.barh(places, [100 * found[k] for k in best], color=colours, height=0.62)
     right.bar_label(bars, [f"{100 * found[k]:.1f} %" for k in best], padding=4, fontsize=9)
     right.set_yticks(places, [name_of(k, classes) for k in best], fontsize=10)
+    right.get_yticklabels()[best.index(target)].set_color("tab:orange")  # its bar may be too short to be seen
     right.set(xlim=(0, 112), xticks=[], ylim=(len(best) - 0.4, -0.6))
     right.spines[["top", "right", "bottom"]].set_visible(False)
     right.tick_params(length=0)
@@ -124,4 +128,4 @@ def _inside(figure, model: Module, maps: dict[str, np.ndarray]) -> None:
         if i == 0:
             panels.title(axes, "Feature maps", says)
         else:
-            axes.set_title(says, fontsize=7.5, color=panels.GREY, pad=3)
+            axes.set_title(literal(says), fontsize=7.5, color=panels.GREY, pad=3)

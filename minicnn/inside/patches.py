@@ -77,7 +77,11 @@ def strongest_patches(
         By channel; the strongest first, of equal ones the earlier image.
     """
     op = "strongest_patches"
-    wanted = [channels] if isinstance(channels, (int, np.integer)) else list(channels)
+    several = isinstance(channels, (list, tuple, range)) or isinstance(channels, np.ndarray) and channels.ndim > 0
+    wanted = list(channels) if several else [channels[()] if isinstance(channels, np.ndarray) else channels]
+    if not wanted:
+        raise ArgumentError(f"{op}: channels is empty; name one or more channels of {layer!r}, such as [0, 1]")
+    wanted = [checks.whole(op, "channel", channel, least=0) for channel in wanted]
     n, batch_size = checks.whole(op, "n", n), checks.whole(op, "batch_size", batch_size)
     if not hasattr(images, "__len__") or len(images) == 0:
         raise DataError(f"{op} takes a data set or images (N, C, H, W), and at least one image")

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..nn import Conv2d, Module
 from ..ops import checks
-from ..plots import finish, new_figure
+from ..plots import finish, literal, new_figure, shortened
 from . import panels
 from .activations import activations
 from .grad_cam import grad_cam as compute_grad_cam
@@ -63,7 +63,7 @@ def filters(model: Module, path: Path = None):
     shown = f"{o} filters of {c}x{kh}x{kw}"
     if c not in (1, 3):
         shown += f"\nrows: {min(o, 16)} of them, columns: what they do to {min(c, 16)} channels"
-    axes.set_title(f"{name or type(conv).__name__}: {shown}", fontsize=9)
+    axes.set_title(f"{literal(name or type(conv).__name__)}: {shown}", fontsize=9)
     return finish(figure, path)
 
 
@@ -84,7 +84,7 @@ def feature_maps(model: Module, image, layer: str, path: Path = None, n: int = 3
     chosen = panels.strongest(maps, checks.whole("feature_maps", "n", n))
     columns = min(8, len(chosen))
     rows = -(-len(chosen) // columns)
-    figure = new_figure(1.1 * columns + 0.2, rows * (1.1 * maps.shape[1] / maps.shape[2] + 0.22) + 0.4)
+    figure = new_figure(max(1.1 * columns + 0.2, 3), rows * (1.1 * maps.shape[1] / maps.shape[2] + 0.22) + 0.4)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -92,13 +92,18 @@ def feature_maps(model: Module, image, layer: str, path: Path = None, n: int = 3
         panels.draw_photo(axes, panels.scaled(maps[channel]))
         axes.set_title(str(channel), fontsize=7, pad=2)
     which = f"{len(maps)} maps" if len(chosen) == len(maps) else f"the {len(chosen)} most active of {len(maps)} maps"
-    figure.suptitle(f"{layer}: {which}, {maps.shape[1]}x{maps.shape[2]}", fontsize=9)
+    _title(figure, f"{layer}: {which}, {maps.shape[1]}x{maps.shape[2]}")
     return finish(figure, path)
+
+
+def _title(figure, text: str) -> None:
+    """Above the figure, in as many lines as its width needs: a letter of this size is 0.075 inches wide."""
+    figure.suptitle(textwrap.fill(literal(text), int(figure.get_figwidth() / 0.075)), fontsize=9)
 
 
 def layer_maps(op: str, model: Module, image, layer: str) -> np.ndarray:
     """(C, H, W)"""
-    maps = activations(model, image, layer)[layer]
+    maps = activations(model, image, [layer])[layer]
     if maps.ndim != 3:
         raise ShapeError(f"{op}: the layer {layer!r} gives no feature maps (C, H, W), but shape {maps.shape}")
     return maps
@@ -122,6 +127,7 @@ def guided_backprop(
     return _beside(
         "guided_backprop", model, image, target, path, photo, classes,
         lambda axes, seen, k: panels.draw_gradient(axes, compute_guided(model, image, k, rule)),
+        rule if rule in ("deconvnet", "gradient") else None,
     )  # fmt: skip
 
 
@@ -148,18 +154,27 @@ def occlusion(
     )  # fmt: skip
 
 
-def _beside(op: str, model, image, target, path, photo, classes, draw: Callable):
+def _beside(op: str, model, image, target, path, photo, classes, draw: Callable, title: str | None = None):
     """The photo with class and probability above it, and beside it what ``draw(axes, photo, class)`` draws."""
     found = probabilities(op, model, image)
     target = choose(op, found, target)
+    check_names(op, classes, len(found))
     seen = panels.as_picture(op, photo, image)
     figure = new_figure(6, 2.95 * seen.shape[1] / seen.shape[2] + 0.27)
     left, right = figure.subplots(1, 2)
     panels.draw_photo(left, seen)
     left.set_title(f"{name_of(target, classes)}: {100 * found[target]:.1f} %", fontsize=9)
     draw(right, seen, target)
-    right.set_title(op.replace("_", " "), fontsize=9)
+    right.set_title(title or op.replace("_", " "), fontsize=9)
     return finish(figure, path)
+
+
+def check_names(op: str, classes: Sequence[str] | None, count: int) -> None:
+    """One name for each of the model's ``count`` classes, or none at all."""
+    if classes is not None and (not hasattr(classes, "__len__") or len(classes) != count):
+        raise ArgumentError(
+            f"{op}: classes are a list of {count} names, one for each class of the model; got {classes!r:.80}"
+        )
 
 
 def name_of(target: int, classes: Sequence[str] | None) -> str:
@@ -167,7 +182,7 @@ def name_of(target: int, classes: Sequence[str] | None) -> str:
     name = f"class {target}" if classes is None else str(classes[target])
     if name in (f"class {target}", str(target)):
         return f"class {target}"
-    return f"{textwrap.shorten(name.split(',')[0], 28, placeholder=' ...')} ({target})"
+    return f"{literal(shortened(name.split(',')[0], 28))} ({target})"
 
 
 def strongest_patches(
@@ -186,11 +201,13 @@ def strongest_patches(
         paper's rule is "deconvnet", which shows little in networks without max-pooling.
     """
     found = find_patches(model, images, layer, channels, n, transform, **options)
+    n = min(n, len(images))
     columns = int(np.ceil(np.sqrt(n)))
     rows, halves = -(-n // columns), 2 if rule else 1
     across = min(len(found), 3)
     down = -(-len(found) // across)
-    figure = new_figure(across * halves * columns * 0.75 + 0.2, down * (rows * 0.75 + 0.3) + 0.3)
+    wide = max(columns * 0.75, 1)  # inches; one column is narrower than the words above it
+    figure = new_figure(max(across * halves * wide + 0.2, 3), down * (rows * 0.75 + 0.3) + 0.3)
     blocks = np.ravel(figure.subfigures(down, across * halves, squeeze=False, wspace=0.03))
     for i, (channel, patches) in enumerate(found.items()):
         size = tuple(max(p.pixels.shape[axis] for p in patches) for axis in (1, 2))
@@ -201,7 +218,7 @@ def strongest_patches(
             drawn = [_projection(model, images, layer, channel, p, transform, rule) for p in patches]
             drawn = [framed(pixels, p, size, images, 0.0) for pixels, p in zip(drawn, patches)]
             _block(blocks[2 * i + 1], drawn, rows, columns, "what excites it", panels.draw_gradient)
-    figure.suptitle(f"{layer}: strongest patches of {len(images)} images", fontsize=9)
+    _title(figure, f"{layer}: strongest patches of {len(images)} images")
     return finish(figure, path)
 
 

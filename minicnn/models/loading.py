@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import ArgumentError, FileError
+from ..files import kind_of
 from ..kernels import shapes_only
 from ..nn import Module
 from ..old_names import modernise
 from ..weights import load
 from . import pretrained
-from .pretrained import Published
+from .pretrained import Preprocessing, Published
 
 AUXILIARY = ("aux1.", "aux2.")  # GoogLeNet's heads in the middle, which a model may be built without
 
@@ -25,6 +26,8 @@ class LoadedWeights(NamedTuple):
     path : pathlib.Path
     published : Published or None
         The entry of ``models.pretrained`` with preprocessing and classes, if it is a published file.
+    preprocessing : Preprocessing
+        Its, or else what is usual for the model.
     left_out : list of str
         Names in the file that the model has no use for: those of the old head.
     fresh : list of str
@@ -33,6 +36,7 @@ class LoadedWeights(NamedTuple):
 
     path: pathlib.Path
     published: Published | None
+    preprocessing: Preprocessing
     left_out: list[str]
     fresh: list[str]
 
@@ -116,7 +120,9 @@ class Source:
         except FileError as error:
             hint = "; give num_classes to begin with a new head" if misfits <= set(head) and not new_head else ""
             raise FileError(f"{path}: {error}{hint}") from None
-        model.loaded_weights = LoadedWeights(path, self.published, left_out, fresh)
+        usual = pretrained.usual_preprocessing(self.model)[0]
+        preprocessing = usual if self.published is None else self.published.preprocessing
+        model.loaded_weights = LoadedWeights(path, self.published, preprocessing, left_out, fresh)
 
 
 def existing(model: str, weights) -> pathlib.Path:
@@ -127,13 +133,13 @@ def existing(model: str, weights) -> pathlib.Path:
         raise ArgumentError(
             f"{model}: weights is a path, or 'torchvision' for its published ones; got {type(weights).__name__}"
         ) from None
-    if path.is_dir():
+    if kind_of(weights) == "folder":
         best = path / "best.safetensors"
         if not best.is_file():
             raise FileError(f"{path} is a folder, but of no run: there is no file {best}; name a file of weights")
         return best
-    if not path.is_file():
-        load(path)  # raises, and says what is there instead
+    if kind_of(weights) != "file":
+        load(weights)  # raises, and says what is there instead
     return path
 
 

@@ -136,6 +136,13 @@ def find(model: str, width: float = 1.0) -> Published:
     raise ArgumentError(f"torchvision has weights of {model} with width={widths}, not with {width!r}")
 
 
+def usual_preprocessing(model: str) -> tuple[Preprocessing, bool]:
+    """How images are probably prepared for weights of this model whose origin nobody knows, and whether that is sure
+    enough to be silent about: all published weights of the model want it so."""
+    known = {p.preprocessing for p in PUBLISHED if p.model == model}
+    return (known.pop(), True) if len(known) == 1 else (Preprocessing(), False)
+
+
 def fetch(published: Published) -> pathlib.Path:
     """The file's path: found in the cache or downloaded with a progress bar, and its digits checked.
 

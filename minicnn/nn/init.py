@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import random
+from ..device import to_device
 from ..errors import ArgumentError, ShapeError
 from ..kernels import shapes
 from ..ops import checks
@@ -53,12 +54,12 @@ def _fill(tensor: Tensor, draw: Callable[[tuple], np.ndarray]) -> Tensor:
     if shapes.wanted():
         return tensor
     if tensor.ndim == 0:
-        tensor.data[...] = draw(())
+        tensor.data[...] = to_device(np.asarray(draw(())), tensor.device)
         return tensor
     rows = max(1, AT_ONCE // max(1, math.prod(tensor.shape[1:])))
     for first in range(0, len(tensor), rows):
         part = tensor.data[first : first + rows]
-        part[...] = draw(part.shape)
+        part[...] = to_device(draw(part.shape), tensor.device)
     return tensor
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from .. import running
-from ..device import DEVICES, check_device
+from ..device import DEVICES, check_device, is_array, to_device
 from ..errors import ArgumentError, FileError, MinicnnError, UnfinishedError
 from ..tensor import Tensor, as_array, check_dtype, tensor
 from .parts import HookHandle, LoadedKeys, Parameter, with_batch_counts
@@ -84,7 +84,7 @@ class Module:
     def register_buffer(self, name: str, value) -> None:
         """State that is saved but not learned, such as running statistics: an array, kept as a Tensor."""
         as_given = value is None or isinstance(value, Tensor)
-        self._buffers[name] = value if as_given else Tensor(value) if isinstance(value, np.ndarray) else tensor(value)
+        self._buffers[name] = value if as_given else Tensor(value) if is_array(value) else tensor(value)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """A parameter that may be absent (None), such as a bias."""
@@ -195,11 +195,17 @@ class Module:
         return self.train(False)
 
     def to(self, target) -> Module:
-        """Move to a device (``"cpu"``), or convert all floating parameters and buffers to a dtype, in place."""
-        if isinstance(target, str) and target in (*DEVICES, "cuda", "sim"):
+        """Move to a device (``"cpu"``, ``"cuda"``, ``"sim"``), or convert all floating numbers to a dtype; in place.
+
+        Gradients come along. An optimiser's running averages follow at its next step.
+        """
+        if isinstance(target, str) and target in DEVICES:
             check_device(target)
+            for own in chain(self.parameters(), self.buffers()):
+                own.data = to_device(own.data, target)
+                own.grad = None if own.grad is None else to_device(own.grad, target)
             return self
-        dtype = check_dtype(target, "a device ('cpu') or a dtype of numbers")
+        dtype = check_dtype(target, "a device ('cpu', 'cuda', 'sim') or a dtype of numbers")
         if dtype.kind != "f":
             raise ArgumentError(f"to({target!r}): a model computes in a floating dtype, float32 or float64")
         for own in chain(self.parameters(), self.buffers()):
@@ -207,6 +213,19 @@ class Module:
                 own.data = own.data.astype(dtype)
                 own.grad = None if own.grad is None else own.grad.astype(dtype)
         return self
+
+    def cpu(self) -> Module:
+        """``to("cpu")``"""
+        return self.to("cpu")
+
+    def cuda(self) -> Module:
+        """``to("cuda")``"""
+        return self.to("cuda")
+
+    @property
+    def device(self) -> str:
+        """Where the first parameter or buffer lives; "cpu" if there is none."""
+        return next((own.device for own in chain(self.parameters(), self.buffers())), "cpu")
 
     def apply(self, function: Callable[[Module], object]) -> Module:
         """Call ``function`` with every module, children first, e.g. to initialise weights."""
@@ -236,7 +255,10 @@ class Module:
             yield from module._state(f"{path}{name}.")
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Parameters and buffers by path: the arrays themselves, which go on changing; copy them to keep a moment."""
+        """Parameters and buffers by path: the arrays themselves, which go on changing; copy them to keep a moment.
+
+        They are arrays of the device that the model lives on; ``mc.save`` writes those of any device.
+        """
         return {name: tensor.data for name, tensor in self._state()}
 
     def load_state_dict(self, state: dict, strict: bool = True) -> LoadedKeys:
@@ -279,7 +301,7 @@ class Module:
         if report:
             raise FileError(f"these weights do not fit {type(self).__name__}; " + "; ".join(report))
         for key, array in arrays.items():
-            own[key].data[...] = array
+            own[key].data[...] = to_device(array, own[key].device)
         return LoadedKeys(missing, unexpected)
 
     # Printing ---------------------------------------------------------------------------------------------------------

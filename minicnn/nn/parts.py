@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..device import is_array
 from ..kernels import shapes
 from ..kernels.layout import channels_last
 from ..tensor import Tensor, as_array, tensor
@@ -35,7 +36,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data, requires_grad: bool = True) -> None:
-        array = as_array(data) if isinstance(data, (Tensor, np.ndarray)) else tensor(data).data
+        array = as_array(data) if isinstance(data, Tensor) or is_array(data) else tensor(data).data
         super().__init__(array if shapes.wanted() else channels_last(array), requires_grad)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Function
+from ..device import device_of, plain_array, to_device
+from ..kernels.layout import add as sum_of
 from ..tensor import Tensor, as_array
 from .operands import alike, explain
 from .registry import apply_op, register
@@ -16,7 +18,7 @@ class Add(Function):
 
     @staticmethod
     def forward(ctx, a, b):
-        return a + b
+        return sum_of(a, b)  # a + b, with channels side by side on a GPU too
 
     @staticmethod
     def backward(ctx, grad):
@@ -200,7 +202,7 @@ class Clip(Function):
 
     @staticmethod
     def forward(ctx, x, low=None, high=None):
-        inside = np.ones(x.shape, bool)
+        inside = np.ones_like(x, bool)
         if low is not None:
             inside &= x >= low
         if high is not None:
@@ -274,12 +276,20 @@ def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
     return apply_op("clip", x, low=low, high=high)
 
 
+def _arrays(a, b) -> tuple:
+    """Two arrays on one device: a single number comes along to the other's."""
+    a, b = as_array(a), as_array(b)
+    if type(a) is not type(b):
+        a, b = (to_device(v, device_of(other)) if v.ndim == 0 else v for v, other in ((a, b), (b, a)))
+    return a, b
+
+
 def compare(operator):
     """A comparison as a method: element-wise, a boolean tensor without history."""
 
     def method(a, b):
         try:
-            return Tensor(np.asarray(operator(*map(as_array, alike(a, b)))))
+            return Tensor(plain_array(operator(*_arrays(*alike(a, b)))))
         except ValueError:
             explain(operator.__name__, a, b)
             raise

@@ -87,7 +87,7 @@ def batch_norm(
         )
     if not training and (running_mean is None or running_var is None):
         raise ShapeError("batch_norm: without training=True it needs running_mean and running_var")
-    weight = np.ones(c, x.dtype) if weight is None else weight
-    bias = np.zeros(c, x.dtype) if bias is None else bias
+    weight = np.ones_like(x.data, shape=c) if weight is None else weight
+    bias = np.zeros_like(x.data, shape=c) if bias is None else bias
     running = {k: None if given[k] is None else as_array(given[k]) for k in ("running_mean", "running_var")}
     return apply_op("batch_norm", x, weight, bias, **running, training=bool(training), momentum=momentum, eps=eps)

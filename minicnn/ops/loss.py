@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Function
+from ..device import to_device, to_numpy
 from ..errors import LabelError, ShapeError
 from ..tensor import Tensor, as_array, as_tensor
 from . import checks
@@ -30,7 +31,7 @@ class CrossEntropy(Function):
     def backward(ctx, grad):
         probabilities, labels = ctx.saved
         n = len(labels)
-        each = np.full(n, grad / n, grad.dtype)  # (N,)
+        each = np.broadcast_to((grad / n).astype(grad.dtype), n)  # (N,)
         return kernels.softmax_cross_entropy_backward(each, probabilities, labels, ctx.label_smoothing), None
 
 
@@ -85,6 +86,7 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
         raise ShapeError(f"cross_entropy: logits {logits.shape} want labels ({n},), got shape {labels.shape}{hint}")
     if labels.dtype.kind not in "fiub":
         raise LabelError(f"cross_entropy: labels are the numbers of the classes, 0 to {classes - 1}, got {labels[0]!r}")
+    labels = to_numpy(labels)
     broken = np.flatnonzero(labels != np.floor(labels)) if labels.dtype.kind == "f" else ()  # NaN too
     if len(broken):
         raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels[broken[0]]} for sample {broken[0]}")
@@ -95,7 +97,9 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
             f"0 to {classes - 1}"
         )
     smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing, high=1, what="a share")
-    return apply_op("cross_entropy", logits, labels.astype(np.int64), label_smoothing=smoothing)
+    return apply_op(
+        "cross_entropy", logits, to_device(labels.astype(np.int64), logits.device), label_smoothing=smoothing
+    )
 
 
 def mse_loss(x, target) -> Tensor:

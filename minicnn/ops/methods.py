@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import operator
 
-import numpy as np
-
 from ..autograd import grad_enabled
+from ..device import plain_array
 from ..errors import GraphError
 from ..tensor import Tensor
-from . import activation, arithmetic, indexing, matmul, reduction, shape
+from . import activation, arithmetic, indexing, matmul, move, reduction, shape
 
 
 def _swapped(op):
@@ -33,8 +32,8 @@ Tensor.__hash__ = object.__hash__
 Tensor.__and__ = arithmetic.compare(operator.and_)  # masks: (x > 0) & (x < 1)
 Tensor.__or__ = arithmetic.compare(operator.or_)
 Tensor.__invert__ = lambda mask: Tensor(~mask.data)
-Tensor.any = lambda mask: Tensor(np.asarray(mask.data.any()))
-Tensor.all = lambda mask: Tensor(np.asarray(mask.data.all()))
+Tensor.any = lambda mask: Tensor(plain_array(mask.data.any()))
+Tensor.all = lambda mask: Tensor(plain_array(mask.data.all()))
 
 
 def _in_place(op):
@@ -71,3 +70,5 @@ for _method in (
 ):
     setattr(Tensor, _method.__name__, _method)
 Tensor.view = shape.reshape
+Tensor.cpu = lambda self: move.move(self, "cpu")
+Tensor.cuda = lambda self: move.move(self, "cuda")

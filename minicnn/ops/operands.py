@@ -6,6 +6,7 @@ import numbers
 
 import numpy as np
 
+from ..device import is_array
 from ..errors import DtypeError, ShapeError
 from ..tensor import Tensor, as_array
 
@@ -24,7 +25,7 @@ def alike(a, b) -> tuple:
 
 def _number_beside(number, other):
     """A number as a 0-d tensor: indices + 1 stay indices, indices * 0.5 are float32, booleans * 2 are int64."""
-    if not isinstance(other, (Tensor, np.ndarray)):
+    if not isinstance(other, Tensor) and not is_array(other):
         return number
     dtype = other.dtype
     if dtype.kind != "f":

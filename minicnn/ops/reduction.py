@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import Function
+from ..device import plain_array
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_tensor
 from . import checks
@@ -141,4 +142,4 @@ def argmax(x, axis=None, keepdims: bool = False) -> Tensor:
     """Index of the largest element (the first, if several), int64, without history."""
     x = as_tensor(x)
     _not_empty(x, _axes(x, axis, "argmax"), "argmax")
-    return Tensor(np.asarray(x.data.argmax(axis, keepdims=keepdims)))
+    return Tensor(plain_array(x.data.argmax(axis, keepdims=keepdims)))

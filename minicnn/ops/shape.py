@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..autograd import Function
+from ..device import is_array
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..kernels.layout import channels_last_full
 from ..tensor import FLOATS, Tensor, as_tensor, check_dtype
@@ -48,7 +49,7 @@ class Cat(Function):
 
     @staticmethod
     def forward(ctx, *xs, axis):
-        ctx.axis, ctx.ends = axis, np.cumsum([x.shape[axis] for x in xs])[:-1]
+        ctx.axis, ctx.ends = axis, np.cumsum([x.shape[axis] for x in xs])[:-1].tolist()
         if xs[0].ndim == 4:  # keep channels side by side in memory
             last = (0, 3, 1, 2)[axis]  # where the axis stands in (N, H, W, C)
             return np.concatenate([x.transpose(0, 2, 3, 1) for x in xs], axis=last).transpose(0, 3, 1, 2)
@@ -67,7 +68,7 @@ class Pad(Function):
     def forward(ctx, x, widths, value):
         ctx.inside = tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape))
         shape = [before + n + after for (before, after), n in zip(widths, x.shape)]
-        y = channels_last_full(shape, value, x.dtype)
+        y = channels_last_full(shape, value, x.dtype, like=x)
         y[ctx.inside] = x
         return y
 
@@ -200,7 +201,7 @@ def unsqueeze(x, axis: int) -> Tensor:
 
 
 def _several(op: str, tensors) -> list[Tensor]:
-    if isinstance(tensors, (Tensor, np.ndarray)) or not isinstance(tensors, Iterable):
+    if isinstance(tensors, Tensor) or is_array(tensors) or not isinstance(tensors, Iterable):
         raise ArgumentError(
             f"{op} takes a list of tensors, got {type(tensors).__name__}: put them in brackets, {op}([a, b])"
         )
@@ -273,7 +274,7 @@ def channel_shuffle(x, groups: int) -> Tensor:
 def cast(x, dtype) -> Tensor:
     """The tensor in another dtype; differentiable between floating dtypes."""
     x = as_tensor(x)
-    dtype = check_dtype(dtype, "a device ('cpu') or a dtype of numbers")
+    dtype = check_dtype(dtype, "a device ('cpu', 'cuda', 'sim') or a dtype of numbers")
     if dtype == x.dtype:
         return x
     if x.requires_grad and dtype not in FLOATS:

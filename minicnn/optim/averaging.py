@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..device import device_of, to_device
 from ..errors import ArgumentError, FileError
 from ..nn import Module
 from ..ops import checks
@@ -88,4 +89,4 @@ class EMA:
             raise FileError(f"the saved averages do not fit this model: {', '.join(sorted(wrong))}")
         self.t = checks.whole("EMA", "t", saved["t"], least=0)
         for name, average in self.averages.items():
-            average[...] = saved["averages"][name]
+            average[...] = to_device(saved["averages"][name], device_of(average))

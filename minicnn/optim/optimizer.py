@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .. import running
+from ..device import is_array, to_device
 from ..errors import ArgumentError, FileError, ShapeError, UnfinishedError, suggest
 from ..nn import Parameter
 from ..ops import checks
@@ -126,12 +127,13 @@ class Optimizer:
                     self.update(parameter, self._state_of(index, parameter), group)
 
     def _state_of(self, index: int, parameter: Parameter) -> dict:
-        """A parameter's running averages, in its dtype: the model may have been converted since the last step."""
+        """A parameter's running averages, in its dtype and on its device: the model may have been converted or moved
+        since the last step."""
         state = self.state.setdefault(index, {})
         parameter.grad = parameter.grad.astype(parameter.dtype, copy=False)
         for name, value in state.items():
-            if isinstance(value, np.ndarray) and value.dtype != parameter.dtype:
-                state[name] = value.astype(parameter.dtype)
+            if is_array(value):
+                state[name] = to_device(value.astype(parameter.dtype, copy=False), parameter.device)
         return state
 
     def update(self, parameter: Parameter, state: dict, group: dict) -> None:
@@ -157,10 +159,10 @@ class Optimizer:
         parameters = {index: parameter for index, parameter, _ in self.numbered()}
         for index, values in saved["state"].items():
             for name, value in values.items():
-                is_array = isinstance(value, np.ndarray)
-                if index not in parameters or (is_array and value.shape != parameters[index].shape):
+                holds = is_array(value)
+                if index not in parameters or (holds and value.shape != parameters[index].shape):
                     raise FileError(f"the saved optimiser's {name} of parameter {index} does not fit this model")
-        self.state = {i: {k: np.copy(v, order="K") if isinstance(v, np.ndarray) else v for k, v in values.items()}
+        self.state = {i: {k: v.copy(order="K") if is_array(v) else v for k, v in values.items()}
                       for i, values in saved["state"].items()}  # fmt: skip
         for group, options in zip(self.param_groups, saved["groups"]):
             group.update(options)

@@ -1,6 +1,11 @@
 // intrinsics.h - functions that CUDA has and C++ has not. The fast ones (__expf ...) are exact here: a GPU's are not.
 #pragma once
 
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::signbit;
+
 template <class T> static inline __attribute__((always_inline)) T __ldg(const T* p) { return *p; }
 template <class A, class B> SIM_FN std::common_type_t<A, B> min(A a, B b)
 {

@@ -7,11 +7,12 @@ import math
 
 import numpy as np
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, DataError
 from ...ops import checks
 from . import checking
 from .crops import cut
 
+MOST_PIXELS = 2**26  # of a resized image: more comes of pictures that are thousands of times longer than high
 INTERPOLATIONS = ("bilinear", "bicubic")
 
 
@@ -51,6 +52,12 @@ class Resize(checking.Described):
     def __call__(self, image: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         image = checking.floats("Resize", image)
         size = shorter_side(self.size, *image.shape[1:]) if isinstance(self.size, int) else self.size
+        if size[0] * size[1] > MOST_PIXELS:
+            h, w = image.shape[1:]
+            raise DataError(
+                f"Resize: an image {h} high and {w} wide, its shorter side made {self.size}, would be {size[0]} high "
+                f"and {size[1]} wide; cut a piece out of it first"
+            )
         return resize(image, size, self.interpolation)
 
 

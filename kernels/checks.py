@@ -1,11 +1,11 @@
 """Compiled code does not look before it reads or writes: a shape that does not fit must raise before it gets there.
 
-Shapes are named as this room has them, channels-last.
+Shapes are named as the compiled rooms, cpu and cuda, have them: channels-last.
 """
 
 from __future__ import annotations
 
-from .windows import output_size
+from .plain.windows import output_size
 
 
 def same_shape(kernel: str, **arrays) -> None:
@@ -27,8 +27,10 @@ def labels_in_range(kernel: str, labels, classes: int) -> None:
     """Labels are whole numbers that name a class; negative ones count from the end, as in NumPy."""
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{kernel}: labels are whole numbers, got {labels.dtype}")
-    if labels.size and not -classes <= labels.min() <= labels.max() < classes:
-        raise IndexError(f"{kernel}: labels {labels.min()} to {labels.max()}, but there are {classes} classes")
+    if labels.size:
+        lowest, highest = int(labels.min()), int(labels.max())  # on a device, this waits for it
+        if not -classes <= lowest <= highest < classes:
+            raise IndexError(f"{kernel}: labels {lowest} to {highest}, but there are {classes} classes")
 
 
 def pooled_size(kernel: str, grad, input_size, kernel_size, stride, padding, dilation=(1, 1)) -> None:

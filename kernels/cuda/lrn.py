@@ -1,0 +1,41 @@
+"""Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+
+y[c] = x[c] / d[c]^beta,   d[c] = k + alpha * sum of x[j]^2 for j in the window of c
+"""
+
+from __future__ import annotations
+
+from ..checks import same_shape
+from . import backend
+from .launcher import Kernel
+
+WINDOW = "long long pixels, int channels, int before, int after, T alpha, T beta, T k"
+WARP = 32  # threads, which take one pixel together
+
+FORWARD = Kernel("lrn.cu", "lrn<T>", f"const T* x, T* y, {WINDOW}")
+SENT = Kernel("lrn.cu", "lrn_sent<T>", f"const T* grad, const T* x, T* sent, {WINDOW}")
+BACKWARD = Kernel("lrn.cu", "lrn_backward<T>", f"const T* grad, const T* x, const T* sent, T* dx, {WINDOW}")
+
+
+def local_response_norm(x, size, alpha, beta, k):
+    """y, shaped like x (N, H, W, C)."""
+    y = backend.module_of(x).empty(x.shape, x.dtype)
+    window = _window(x, size)
+    FORWARD((x, y, *window, alpha, beta, k), threads=window[0] * WARP)
+    return y
+
+
+def local_response_norm_backward(grad, x, size, alpha, beta, k):
+    """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1), j whose window holds c"""
+    same_shape("local_response_norm_backward", grad=grad, x=x)
+    xp, window = backend.module_of(x), _window(x, size)
+    sent, dx = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
+    SENT((grad, x, sent, *window, alpha, beta, k), threads=window[0] * WARP)
+    BACKWARD((grad, x, sent, dx, *window, alpha, beta, k), threads=window[0] * WARP)
+    return dx
+
+
+def _window(x, size) -> tuple[int, int, int, int]:
+    """How many pixels, channels, and how far the window reaches; further than all channels is no further."""
+    n, h, w, channels = x.shape
+    return n * h * w, channels, min(int(size) // 2, channels), min((int(size) - 1) // 2, channels)
