@@ -115,7 +115,7 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
     made = folder() / f"{name}-{key.hexdigest()[:20]}.so"
     if _sound(made):
         with contextlib.suppress(OSError):  # used now, so not one of the oldest
-            os.utime(made, (time.time(), made.stat().st_mtime))
+            os.utime(made, ns=(time.time_ns(), made.stat().st_mtime_ns))
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as work:
