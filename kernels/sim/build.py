@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 
 RUNTIME = pathlib.Path(__file__).parent / "runtime"
@@ -113,8 +114,8 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
     key = hashlib.sha256(repr(entering).encode(errors="surrogatepass"))
     made = folder() / f"{name}-{key.hexdigest()[:20]}.so"
     if _sound(made):
-        with contextlib.suppress(OSError):
-            os.utime(made)  # used now, so not one of the oldest
+        with contextlib.suppress(OSError):  # used now, so not one of the oldest
+            os.utime(made, ns=(time.time_ns(), made.stat().st_mtime_ns))
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as work:
@@ -205,7 +206,7 @@ def _first_errors(said: str, shown: str) -> str:
 def _prune(cache: pathlib.Path) -> None:
     """Delete the libraries that were not used for the longest time, if there are many, and what a crash left behind."""
     with contextlib.suppress(OSError):  # another process may be doing the same
-        made = sorted(cache.glob("*.so"), key=lambda file: file.stat().st_mtime)
+        made = sorted(cache.glob("*.so"), key=lambda file: file.stat().st_atime)
         for file in made[: max(0, len(made) - KEPT)]:
             file.unlink(missing_ok=True)
         if len(made) % 50 == 0:

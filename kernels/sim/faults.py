@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 
+from .symbols import name_shared
+
 ADVICE = {
     "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
     "lines, give each thread its own element, or add with atomicAdd",
@@ -85,6 +87,7 @@ def fault_of(report: str, kernel: str, library: os.PathLike, filename: str) -> K
     others = [line(place) for place in PLACE.finditer(what)]
     for other in others:
         what = PLACE.sub(str(other or "?"), what, count=1)
+    what = name_shared(what, library)
     return KernelFault(kind, kernel, what, filename, first, others[0] if others else None, block, thread)
 
 

@@ -30,12 +30,15 @@ def empty(shape, dtype=np.float32) -> np.ndarray:
 class Uninitialised(np.ndarray):
     """See :func:`empty`. ``written`` holds a 1 for each byte that was written; None: all count as written."""
 
-    written: np.ndarray | None = None  # so do those of a part of it
+    written: np.ndarray | None = None
 
     def __array_finalize__(self, origin) -> None:
         written = getattr(origin, "written", None)
-        if written is not None and self.nbytes == origin.nbytes and self.ctypes.data == origin.ctypes.data:
-            self.written = written  # the same bytes, in another shape
+        if written is None or not self.flags.c_contiguous:
+            return
+        begin = self.ctypes.data - origin.ctypes.data
+        if 0 <= begin <= begin + self.nbytes <= written.size:  # a part of it, or the same bytes in another shape
+            self.written = written[begin : begin + self.nbytes]
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return array[()] if return_scalar else np.asarray(array)  # what is computed of it is a plain array
@@ -43,7 +46,7 @@ class Uninitialised(np.ndarray):
     def __setitem__(self, key, value) -> None:
         super().__setitem__(key, value)
         if self.written is not None:
-            self.written[...] = 1  # also of the same bytes in another shape
+            self.written[...] = 1
 
     def fill(self, value) -> None:
         """Set all elements."""
@@ -166,7 +169,7 @@ def _copy_back(value: np.ndarray, memory: Memory) -> None:
     if value.nbytes == 0:
         return
     _bytes(value)[...] = np.frombuffer(memory.buffer, np.uint8)
-    if getattr(value, "written", None) is not None and memory.checked:
+    if getattr(value, "written", None) is not None:
         value.written[...] = np.frombuffer(memory.written(), np.uint8)
 
 

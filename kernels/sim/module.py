@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import os
 import re
 import threading
@@ -14,6 +15,7 @@ from . import build, text
 from .faults import fault_of
 from .memory import LOCK, runtime
 from .symbols import shared_symbols
+from .text import without_comments  # noqa: F401 - others take it from here
 
 FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4, 8, 16
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
@@ -27,8 +29,6 @@ CHECK = (
 )  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
-#: names of what the simulator adds to a file's own arrays in dynamic shared memory
-DYNAMIC = "sim_dynamic_"
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class _Launch(ctypes.Structure):  # sim_launch of runtime/state.h
         ("run", ctypes.c_void_p), ("arguments", ctypes.c_void_p), ("grid", _Dim), ("block", _Dim),
         ("shared_bytes", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("workers", ctypes.c_uint32),
         ("seed", ctypes.c_uint64), ("ranges", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
-        ("guards", ctypes.c_void_p), ("dynamic_count", ctypes.c_uint32), ("guard_count", ctypes.c_uint32),
-        ("report_bytes", ctypes.c_uint32), ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
+        ("guards", ctypes.c_void_p), ("guard_count", ctypes.c_uint32), ("report_bytes", ctypes.c_uint32),
+        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
     ]  # fmt: skip
 
 
@@ -106,7 +106,7 @@ class Module:
         """The compiled library."""
         entries = " ".join(f'SIM_KERNEL("{n}", {n})' for n in (*text.kernel_names(self.source), *self.names))
         # a name of their own for the linker: one such as `buffer` would otherwise be taken for that of other libraries
-        renamed = "".join(f"#define {name} {DYNAMIC}{name}\n" for name in text.dynamic_names(self.source))
+        renamed = "".join(f"#define {n} {_storage(self._dynamic_names, n)}\n" for n in self._dynamic_names)
         shown = re.sub(r'["\\\n|#]', "_", self.filename)
         last = max(1, len(self.source.splitlines()))  # if a brace is missing, the error shows up behind the end
         whole = (
@@ -129,10 +129,15 @@ class Module:
             return build.load(self.path, self.filename)
 
     @functools.cached_property
-    def _dynamic(self) -> ctypes.Array:
-        """For each array in dynamic shared memory, the function that tells its address."""
-        found = [_dynamic_memory(name).sim_dynamic for name in text.dynamic_names(self.source)]
-        return (ctypes.c_void_p * len(found))(*[ctypes.cast(f, ctypes.c_void_p).value for f in found])
+    def _dynamic_names(self) -> tuple[str, ...]:
+        return text.dynamic_names(self.source)
+
+    @functools.cached_property
+    def _dynamic(self) -> ctypes.c_void_p | None:
+        """The function that tells where a worker's dynamic shared memory is."""
+        if not self._dynamic_names:
+            return None
+        return ctypes.cast(_dynamic_memory(self._dynamic_names).sim_dynamic, ctypes.c_void_p)
 
     @functools.cached_property
     def _guards(self) -> ctypes.Array:
@@ -203,8 +208,7 @@ class Module:
         described = _Launch(
             self._kernels[name][0], ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]),
             shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
-            ctypes.cast(self._dynamic, ctypes.c_void_p), ctypes.cast(self._guards, ctypes.c_void_p), len(self._dynamic),
-            len(self._guards) // 2, len(report),
+            self._dynamic, ctypes.cast(self._guards, ctypes.c_void_p), len(self._guards) // 2, len(report),
             float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
             ctypes.cast(report, ctypes.c_char_p),
         )  # fmt: skip
@@ -218,15 +222,22 @@ class Module:
         raise fault_of(said, name, self.path, self.filename)
 
 
+def _storage(names: tuple[str, ...], name: str) -> str:
+    """What a dynamic array of a file with these is called in the library: no other file's has the same name."""
+    return f"sim_dynamic_{hashlib.sha256(repr(names).encode()).hexdigest()[:8]}_{name}"
+
+
 @functools.cache
-def _dynamic_memory(name: str) -> ctypes.CDLL:
-    """A library that holds the array behind ``extern __shared__ T name[]``, in a place of its own."""
-    array = DYNAMIC + name
-    source = (
-        f'extern "C" {{\nalignas(128) thread_local unsigned char {array}[{DYNAMIC_BYTES + 4096}];\n'
-        f"void* sim_dynamic() {{ return {array}; }}\n}}\n"
+def _dynamic_memory(names: tuple[str, ...]) -> ctypes.CDLL:
+    """A library that holds the memory behind ``extern __shared__ T name[]``: one piece, whatever it is called."""
+    first, *others = (_storage(names, name) for name in names)
+    size = f"[{DYNAMIC_BYTES + 4096}]"
+    source = f'extern "C" {{\nalignas(128) thread_local unsigned char {first}{size};\n'
+    source += "".join(
+        f'extern thread_local unsigned char {o}{size} __attribute__((alias("{first}")));\n' for o in others
     )
-    made = build.library(f"dynamic-{name}", {"dynamic.cpp": source}, ("-O1",))
+    source += f"void* sim_dynamic() {{ return {first}; }}\n}}\n"
+    made = build.library("dynamic", {"dynamic.cpp": source}, ("-O1",))
     return build.load(made, "dynamic shared memory", ctypes.RTLD_GLOBAL)
 
 

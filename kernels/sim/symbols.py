@@ -25,9 +25,12 @@ class Symbol:
 
     @property
     def plain(self) -> str:
-        """The name in the .cu file: of ``_ZZ1kE4tile``, ``tile``."""
-        last = re.search(r"(\d+)([A-Za-z_]\w*?)(?:_\d+)?$", self.name)
-        return last[2][: int(last[1])] if last else self.name
+        """The name in the .cu file: of ``_ZZ1kE4tile``, which is a local variable of the function k, ``tile``."""
+        for ending in re.finditer(r"(?=[EL](\d+)([A-Za-z_]\w*)$)", self.name):
+            length, rest = int(ending[1]), ending[2]
+            if re.fullmatch(r"(_\d+_?)?", rest[length:]):  # the second one of this name in its function has a number
+                return rest[:length]
+        return self.name
 
 
 def shared_symbols(library: os.PathLike) -> list[Symbol]:
@@ -47,3 +50,16 @@ def shared_symbols(library: os.PathLike) -> list[Symbol]:
                 text = data[strings + name : data.index(b"\0", strings + name)]
                 found.append(Symbol(text.decode(errors="replace"), value, length))
     return found
+
+
+def name_shared(sentence: str, library: os.PathLike) -> str:
+    """A report's "shared memory at byte 260" as "shared memory at byte 4 of tile"."""
+
+    def named(match: re.Match) -> str:
+        at = int(match[1])
+        for symbol in shared_symbols(library):
+            if symbol.offset <= at < symbol.offset + symbol.size:
+                return f"shared memory at byte {at - symbol.offset} of {symbol.plain}"
+        return match[0]
+
+    return re.sub(r"(?<!dynamic )shared memory at byte (\d+)", named, sentence)

@@ -26,9 +26,9 @@ def kernel_names(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def dynamic_names(text: str) -> list[str]:
+def dynamic_names(text: str) -> tuple[str, ...]:
     """Names of the arrays in dynamic shared memory: ``extern __shared__ float name[];``."""
-    return sorted(set(_DYNAMIC.findall(without_comments(text))))
+    return tuple(sorted(set(_DYNAMIC.findall(without_comments(text)))))
 
 
 def named_file(text: str, otherwise: str) -> str:

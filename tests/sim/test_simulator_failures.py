@@ -109,8 +109,7 @@ def test_a_fault_before_a_barrier(what, check):
     for order in ("forward", "backward", "shuffled"):
         with pytest.raises(sim.KernelFault) as caught:
             text = f'extern "C" __global__ void k(int* y) {{ {what}\n    __syncthreads();\n    y[threadIdx.x] = 1; }}'
-            sim.launch(text,
-                       "k", 3, 64, [np.zeros(64, np.int32)], check=check, order=order)  # fmt: skip
+            sim.launch(text, "k", 3, 64, [np.zeros(64, np.int32)], check=check, order=order)
         assert caught.value.line == 1 and caught.value.thread == (40, 0, 0), str(caught.value)
         works()
 

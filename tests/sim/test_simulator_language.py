@@ -191,7 +191,7 @@ template <typename T> __global__ void shape(T* x) { extern __align__(8) __shared
 static __global__ void __launch_bounds__(128) last() { __shared__ float d[4]; }
 """
     assert kernel_names(text) == ["yes", "last"]
-    assert dynamic_names(text) == ["a", "b", "c"]
+    assert dynamic_names(text) == ("a", "b", "c")
 
 
 def test_a_kernel_without_arguments_and_one_with_many():

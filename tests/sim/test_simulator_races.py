@@ -198,3 +198,27 @@ def test_both_lines_and_threads_are_named():
     with pytest.raises(sim.KernelFault, match=r"mine\.cu:4: race in k: block \(0,0,0\), thread \(32,0,0\): this thread "
                        r"writes global memory .* thread \(0,0,0\) of the same block writes in line 3"):  # fmt: skip
         sim.launch(text, "k", grid, block, arguments(), filename="mine.cu")
+
+
+@pytest.mark.parametrize("name", ["plain", "generic<float, 64>"])
+def test_shared_variables_are_named(name):
+    """Not a byte of all shared memory, but of the variable; also the second of its name, and in templates."""
+    text = """
+template <typename T, int N> __device__ void fill(T* y) {
+    __shared__ T first[N];
+    { __shared__ int tile[4]; tile[threadIdx.x % 4] = 0; }
+    __syncthreads();
+    if (threadIdx.x == 0) first[0] = 2;
+    { __shared__ T tile[N]; tile[threadIdx.x] = 1; y[threadIdx.x] = tile[(threadIdx.x + 1) % N]; }
+}
+template <typename T, int N> __global__ void generic(T* y) { if (threadIdx.x < 4) fill<T, N>(y); else __syncthreads(); }
+extern "C" __global__ void plain(float* y) {
+    __shared__ float other[9], tile_2[64];
+    tile_2[threadIdx.x] = 1;
+    y[threadIdx.x] = tile_2[(threadIdx.x + 1) % 64] + (threadIdx.x < 0 ? other[0] : 0);
+}"""
+    with pytest.raises(sim.KernelFault) as caught:
+        sim.launch(text, name, 1, 64 if name == "plain" else 4, [floats(64)])
+    assert caught.value.kind == "race"
+    variable = "tile_2" if name == "plain" else "tile"
+    assert f"shared memory at byte 4 of {variable}, which thread" in str(caught.value), str(caught.value)

@@ -68,9 +68,8 @@ static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, K
         kind = SHARED, offset = a - w->shared.low, shadow = w->shared_shadow;
         return true;
     }
-    for (const Range& d : w->dynamic) {
-        if (!d.holds(a)) continue;
-        kind = DYNAMIC, offset = a - d.low, shadow = w->dynamic_shadow;  // all names share one memory, so one shadow
+    if (w->dynamic.holds(a)) {
+        kind = DYNAMIC, offset = a - w->dynamic.low, shadow = w->dynamic_shadow;
         if (offset + bytes > w->launch->shared_bytes)
             fail("out of bounds", "%s%s of byte %zu of dynamic shared memory; the launch gave it %zu bytes", At(pc).text, verb,
                  size_t(offset + bytes - 1), size_t(w->launch->shared_bytes));

@@ -29,7 +29,7 @@ static void compute_block(Worker* w, uint64_t number)
     for (auto& t : w->threads) t.status = NEW, t.turn = 0;
     if ((w->launch->mode & ORDER) == SHUFFLED) std::shuffle(w->order.begin(), w->order.end(), w->random);
     memset((void*)w->shared.low, 0xff, w->shared.high - w->shared.low);  // whatever the block before left there
-    for (const Range& d : w->dynamic) memset((void*)d.low, 0xff, w->launch->shared_bytes);
+    if (w->dynamic.low) memset((void*)w->dynamic.low, 0xff, w->launch->shared_bytes);
     if (w->launch->mode & CHECKED) {
         memset(w->shared_shadow->initialised, 0, w->shared_shadow->bytes);
         memset(w->dynamic_shadow->initialised, 0, w->dynamic_shadow->bytes);
@@ -63,10 +63,10 @@ static void prepare(Worker* w, sim_launch* launch, std::atomic<bool>* stop)
     sim_ranges ranges;
     launch->ranges(&ranges);
     w->shared = ranges.shared, w->data = ranges.data;
-    w->dynamic.clear();
-    for (uint32_t i = 0; i < launch->dynamic_count; ++i) {
-        const uintptr_t low = uintptr_t(launch->dynamic[i]());
-        w->dynamic.push_back({low, low + launch->shared_bytes + PAGE});  // beyond its end it is still known what it was
+    w->dynamic = {};
+    if (launch->dynamic) {
+        w->dynamic.low = uintptr_t(launch->dynamic());
+        w->dynamic.high = w->dynamic.low + launch->shared_bytes + PAGE;  // beyond its end it is still known what it was
     }
     w->time = w->launch_time = ++last_time;
     w->recent = {};

@@ -35,10 +35,9 @@ struct sim_launch {
     uint32_t mode, workers;
     uint64_t seed;
     void (*ranges)(sim_ranges*);
-    void* (**dynamic)();     // for each `extern __shared__` name, a function that tells where the worker's array is
+    void* (*dynamic)();      // where the calling worker's dynamic shared memory is; null: the file mentions none
     const uint64_t* guards;  // offset and size of C++'s notes that a variable in shared memory has been initialised
-    uint32_t dynamic_count, guard_count;
-    uint32_t report_bytes;
+    uint32_t guard_count, report_bytes;
     double seconds;          // of a worker's CPU time, then it is taken for a hang
     char* report;            // "" if all went well
 };
@@ -145,8 +144,7 @@ struct Worker {
     int votes[3], results[3];                // count, and, or
     uint32_t block = 0;
     uint32_t time = 1, launch_time = 1, block_time = 1;  // counts meetings; start of the launch; last __syncthreads
-    Range shared{}, data{};
-    std::vector<Range> dynamic;
+    Range shared{}, data{}, dynamic{};
     Shadow *shared_shadow = nullptr, *dynamic_shadow = nullptr, *data_shadow = nullptr;
     size_t recent_pc = 0;                    // of the last access that was looked at
     size_t unset_pc = 0, unset_at = 0;       // a read of what nobody had written, told when the block next meets
