@@ -12,7 +12,7 @@ LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test check check-rest lint parity sim coverage bench bench-sim clean
+.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-sim clean
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,6 +53,11 @@ parity: $(VENV)/.check $(VENV)/.data
 # CUDA kernels on the CPU. Tests that need a GPU are skipped and say so, in MINICNN_FORBID_SKIPS too.
 sim: $(VENV)/.check
 	MINICNN_FORBID_SKIPS=1 $(BIN)/coverage run --data-file=.coverage.sim -m pytest -q --durations=15 $(SIM)
+
+# Not a part of `make check`, as it takes 4 to 8 minutes: does `minicnn kernels check` see small slips in our kernels?
+# What survives has to stand in tests/sim/survivors.md.
+mutants: $(VENV)/.test
+	$(BIN)/python tests/sim/mutations.py
 
 # Compiled code cannot be traced, so coverage runs the same kernels as plain Python; device arrays are the simulator's.
 coverage: $(VENV)/.check sim

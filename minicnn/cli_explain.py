@@ -39,7 +39,8 @@ def explain(picture, model, weights, variant, threads, wanted, layer, out) -> No
         raise DataError(f"there is no file {named(picture)}")
     recogniser = open_network(model, weights, variant, threads)
     photo = recognition.read(pathlib.Path(picture), recogniser.channels)
-    found = recogniser.probabilities(photo)  # (K,)
+    with recognition.about(picture):
+        found = recogniser.probabilities(photo)  # (K,)
     target = int(found.argmax()) if wanted is None else class_number(wanted, recogniser.classes)
     image, shown = seen(recogniser, photo)
     page = pathlib.Path(out) if out else free_name(f"{pathlib.Path(picture).stem}-explained.png")
@@ -74,9 +75,9 @@ def class_number(wanted: str, classes: Sequence[str]) -> int:
         return meant[0]
     if not re.fullmatch("-?[0-9]{1,9}", wanted):
         known = suggest(wanted, by_name)
-        hint = f"{known} " if len(known) < 200 else ""
+        hint = known + (" " if known.endswith("?") else "; ") if len(known) < 200 else ""
         raise ArgumentError(
-            f"--class {wanted!r}: no class is called that; {hint}(its number, 0 to {len(classes) - 1}, would do too)"
+            f"--class {named(repr(wanted))}: no class is called that; {hint}a number would do, 0 to {len(classes) - 1}"
         )
     if not 0 <= int(wanted) < len(classes):
         raise ArgumentError(f"--class {wanted}: the network knows {len(classes)} classes, 0 to {len(classes) - 1}")

@@ -42,7 +42,9 @@ def classify(paths, model, weights, variant, threads, top, as_json) -> None:
     found = []
     for file in files:
         try:
-            p = recogniser.probabilities(recognition.read(file, recogniser.channels))
+            image = recognition.read(file, recogniser.channels)
+            with recognition.about(file):
+                p = recogniser.probabilities(image)
         except DataError as error:
             if len(files) == 1:
                 raise

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from .comparison import DATA, FAMILY_ORDER, Network
 from .errors import ArgumentError
 from .label_placement import Box, Circle, Line, place_labels
-from .plots import finish, new_figure
+from .plots import finish, literal, new_figure
 
 COLOURS = {
     "AlexNet, ZFNet": "#7f7f7f", "VGG": "#d62728", "GoogLeNet": "#8c564b", "plain": "#17becf", "ResNet": "#1f77b4",
@@ -157,9 +157,9 @@ def _write(axes, name: str, bubble: Circle, box: Box, line: Line | None) -> None
 
 
 def _names(rows: Sequence[Network]) -> list[str]:
-    """Labels; where two are alike, the variant or the crops are added."""
+    """Labels as they are drawn; where two are alike, the variant or the crops are added."""
     names = [r.label for r in rows]
     for more in (lambda r: r.variant or "", lambda r: r.protocol, lambda r: r.source):
         alike = [names.count(name) > 1 for name in names]
         names = [f"{n}, {more(r)}" if a and more(r) else n for n, r, a in zip(names, rows, alike)]
-    return names
+    return [literal(name) for name in names]

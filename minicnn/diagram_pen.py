@@ -10,6 +10,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextToPath
 
+from .plots import drawable
+
 FONT = "DejaVu Sans"  # comes with matplotlib: widths are the same everywhere
 INK, GREY, PALE = "#222222", "#777777", "#fafafa"
 LINE = 0.9  # points
@@ -20,7 +22,7 @@ ROUND = 0.09  # inches, of corners
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Inches that a line of text takes."""
     font = FontProperties(family=FONT, size=size, weight="bold" if bold else "normal")
-    return TextToPath().get_text_width_height_descent(text, font, False)[0] / 72
+    return TextToPath().get_text_width_height_descent(drawable(text), font, False)[0] / 72
 
 
 class Pen:
@@ -55,8 +57,8 @@ class Pen:
         self, x: float, y: float, text: str, size: float, align: str = "center", colour: str = INK, bold: bool = False
     ) -> None:  # fmt: skip
         self.axes.text(
-            x, y, text, size=size, ha=align, va="center_baseline", color=colour, family=FONT, zorder=5,
-            weight="bold" if bold else "normal",
+            x, y, drawable(text), size=size, ha=align, va="center_baseline", color=colour, family=FONT, zorder=5,
+            weight="bold" if bold else "normal", parse_math=False,
         )  # fmt: skip
 
     def map_size(self, y: float, text: str) -> None:

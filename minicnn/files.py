@@ -32,7 +32,7 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}; choose another path") from None
+        raise FileError(f"cannot write {named(path)}: {error.strerror or error}; choose another path") from None
 
 
 @contextlib.contextmanager

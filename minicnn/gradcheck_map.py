@@ -11,7 +11,8 @@ def draw_error_map(error, path=None):
     """Analytic gradient, numeric gradient and difference side by side, the worst element circled."""
     a, n = error.analytic_gradient, error.numeric_gradient
     figure = plots.new_figure(13, 4.5)
-    figure.suptitle(f"gradient of {error.argument}, shape {a.shape}\n{error.diagnosis.split(':')[0]}", fontsize=11)
+    argument, diagnosis = plots.literal(error.argument), plots.literal(error.diagnosis.split(":")[0])
+    figure.suptitle(f"gradient of {argument}, shape {a.shape}\n{diagnosis}", fontsize=11)
     panels = (("analytic (backward)", a), ("numeric (central difference)", n), ("difference", a - n))
     scale = _largest(n)
     for axes, (title, values) in zip(figure.subplots(1, 3), panels, strict=True):

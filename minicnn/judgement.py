@@ -36,7 +36,7 @@ def draw_mistakes(recogniser, dataset, probabilities: np.ndarray, labels: np.nda
     for i in worst:
         image = transforms.Resize(side)(dataset[int(i)][0])
         images.append(np.clip(transforms.CenterCrop(side)(image), 0, 1))
-    names = recogniser.classes
+    names = [" ".join(name.split()) for name in recogniser.classes]  # a line break would look like the next caption
     captions = [
         f"{names[labels[i]]}\nnot {names[probabilities[i].argmax()]}, {100 * probabilities[i].max():.0f} %"
         for i in worst

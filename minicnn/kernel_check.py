@@ -20,9 +20,12 @@ from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
 from .kernels.cuda import declared, launcher
-from .kernels.sim.module import without_comments
+from .kernels.sim.text import without_comments
 from .kernels.trials import trials
 
+#: what launches get, (threads of a block, blocks): the launcher's choice; and so few that each thread takes several
+#: elements, as with arrays of millions, so that a loop over the grid is seen at work
+GEOMETRIES = ((None, None), (32, 2))
 TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}  # of the largest number
 
 
@@ -95,18 +98,21 @@ def _needed(ours: list[launcher.Kernel]) -> str:
 def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
     """What is wrong with one call, and whether it makes no sense to go on."""
     own = [a.copy() if is_array(a) else a for a in arguments]
-    theirs = [to_device(a, "sim") if is_array(a) else a for a in arguments]
-    with kernels.use_room("plain"):
+    with kernels.use_room("plain"), np.errstate(invalid="ignore"):  # infinities and NaN are among the numbers
         expected = _results(kernel(*own), own)
-    try:
-        found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
-    except (sim.KernelFault, sim.CompileError) as fault:
-        return str(fault), True
-    except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
-        return f"{error}. {_needed([k for k in declared() if k.file == f'{kernel.file}.cu'])}", True
-    for wanted, got in zip(expected, found, strict=True):
-        if problem := _difference(wanted, got):
-            return problem, False
+    for block, blocks in GEOMETRIES:
+        theirs = [to_device(a, "sim") if is_array(a) else a for a in arguments]
+        try:
+            with launcher.launched_with(block, blocks):
+                found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
+        except (sim.KernelFault, sim.CompileError) as fault:
+            return str(fault), True
+        except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
+            return f"{error}. {_needed([k for k in declared() if k.file == f'{kernel.file}.cu'])}", True
+        for wanted, got in zip(expected, found, strict=True):
+            if problem := _difference(wanted, got):
+                few = f", with {blocks} blocks of {block} threads; each strides over the grid" if blocks else ""
+                return f"{problem}{few}", False
     return "", False
 
 
@@ -124,7 +130,9 @@ def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
         return ""
     largest = np.abs(wanted[np.isfinite(wanted)]).max(initial=1)
     tolerance = TOLERANCE.get(wanted.dtype, 0) * largest
-    wrong = ~((wanted == got) | (np.isnan(wanted) & np.isnan(got)) | (np.abs(wanted - got) <= tolerance))
+    with np.errstate(invalid="ignore"):  # infinity - infinity
+        close = np.abs(wanted - got) <= tolerance
+    wrong = ~((wanted == got) | (np.isnan(wanted) & np.isnan(got)) | close)
     if not wrong.any():
         return ""
     first = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -9,7 +9,7 @@ import pathlib
 
 import numpy as np
 
-from .errors import FileError
+from .errors import ArgumentError, FileError
 from .files import replacing
 
 
@@ -26,16 +26,25 @@ def new_figure(width: float, height: float):
 def literal(text: str) -> str:
     r"""A name as matplotlib draws it letter by letter, whatever somebody wrote into it.
 
-    Between two dollars it would read a formula; a letter that its font lacks would be a warning and an empty box.
+    Between two dollars it would read a formula.
 
     >>> print(literal("$5 or $6, 猫"))
     \$5 or \$6, ?
+    """
+    return drawable(" ".join(str(text).split())).replace("$", r"\$")
+
+
+def drawable(text: str) -> str:
+    """A text with "?" for each letter that matplotlib's font lacks: it would draw an empty box, and warn.
+
+    >>> drawable("猫 5")
+    '? 5'
     """
     from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.ft2font import FT2Font
 
     known = _letters(findfont(FontProperties()), FT2Font)
-    return "".join(c if ord(c) in known else "?" for c in " ".join(str(text).split())).replace("$", r"\$")
+    return "".join(c if ord(c) in known or c == "\n" else "?" for c in text)
 
 
 @functools.cache
@@ -119,6 +128,8 @@ def confusion(matrix, classes, path: str | os.PathLike | None = None):
         but for every second, third ... class.
     """
     matrix = np.asarray(matrix)
+    if len(classes) != len(matrix):
+        raise ArgumentError(f"confusion: {len(matrix)} rows need as many names of classes, got {len(classes)}")
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # (K, K)
     k = len(matrix)
     side = 0.35 * min(k, 20) + 0.17 * min(max(k - 20, 0), 40)  # inches

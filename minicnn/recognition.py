@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -175,6 +176,15 @@ def read(path: pathlib.Path, channels: int) -> np.ndarray:
         return opening.read(path, channels)
 
 
+@contextlib.contextmanager
+def about(path) -> Iterator[None]:
+    """What is wrong with a picture that could be read, such as its proportions, becomes an error that names it."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
 def numbers_of(classes: list[str]) -> dict[str, list[int]]:
     """Which classes a name may mean. ImageNet's have commas between several names: a whole name wins over a part.
 
@@ -243,13 +253,15 @@ def judge(
             raise ArgumentError("these weights do not say what to test them on; name it: --data folder:DIR")
         return _own_test(recogniser, split)
     if data.startswith("folder:"):
-        options.setdefault("size", 224)  # of the list only: the pictures themselves are read whole
+        # size: of the list only, the pictures themselves are read whole; one class is enough to judge a trained network
+        options = {"size": 224, "least_classes": 1, **options}
     dataset = get_dataset(data, split, **options)
     numbers = labels_for(recogniser.classes, dataset)
-    rows = [
-        recogniser.probabilities(_image(dataset, i, recogniser.channels), ten_crops)
-        for i in tqdm(range(len(dataset)), desc=dataset.name, unit="image", leave=False)
-    ]
+    rows, paths = [], getattr(dataset, "paths", None)
+    for i in tqdm(range(len(dataset)), desc=dataset.name, unit="image", leave=False):
+        image = _image(dataset, i, recogniser.channels)
+        with about(dataset.name if paths is None else paths[i]):
+            rows.append(recogniser.probabilities(image, ten_crops))
     return np.stack(rows), numbers[np.asarray(dataset.labels)], dataset
 
 

@@ -30,7 +30,7 @@ def _path(path) -> pathlib.Path:
 
 
 def _suffix(path: pathlib.Path) -> str:
-    if path.is_dir():
+    if kind_of(path) == "folder":
         raise FileError(f"{path} is a folder; name a file in it, such as {path / 'weights.safetensors'}")
     if path.suffix not in SUFFIXES:
         raise FileError(

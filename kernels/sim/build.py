@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
 import functools
 import hashlib
 import os
@@ -12,13 +15,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import warnings
 
 RUNTIME = pathlib.Path(__file__).parent / "runtime"
 INTEL = platform.machine() in ("x86_64", "AMD64")
+KEPT = 1000  # compiled libraries in the cache, of some 50 KB each
 
 
 class CompileError(RuntimeError):
     """g++ refused a .cu file; the message holds what it said, with the lines of that file."""
+
+
+class DamagedError(CompileError):
+    """A compiled library cannot be loaded."""
 
 
 def why_not() -> str | None:
@@ -41,14 +51,42 @@ def compiler() -> str | None:
 
 def folder() -> pathlib.Path:
     """Where compiled kernels are kept; it may be deleted at any time."""
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "minicnn" / "sim"
+    return _folder(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"))
+
+
+@functools.cache
+def _folder(cache: str | None, home: str | None) -> pathlib.Path:
+    try:
+        found = (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"
+        found.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=found).close()
+    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
+        warnings.warn(
+            f"compiled CUDA kernels cannot be kept between runs ({problem}); every run will compile them again. "
+            "Set XDG_CACHE_HOME to a folder that can be written.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        found = pathlib.Path(tempfile.mkdtemp(prefix="minicnn-sim-"))
+        atexit.register(shutil.rmtree, found, ignore_errors=True)
+    return found
 
 
 @functools.cache
 def runtime_text() -> dict[str, str]:
     """The files that every compilation sees."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.iterdir())}
+    files = (path for path in sorted(RUNTIME.iterdir()) if path.suffix in (".h", ".cpp"))
+    return {path.name: path.read_text(encoding="utf-8") for path in files}
+
+
+@functools.cache
+def _processor() -> str:
+    """What this processor can do: code made for another one may not run here, and a home folder may serve both."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.machine()
 
 
 def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: str = "") -> pathlib.Path:
@@ -72,22 +110,49 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
         raise CompileError(why)
     path = compiler()
     stamp = os.stat(path)  # another g++ makes other code
-    machine = (path, stamp.st_size, stamp.st_mtime, _processor())
-    key = hashlib.sha256(repr((machine, options, sorted(files.items()))).encode())
+    entering = (path, stamp.st_size, stamp.st_mtime, _processor(), LINKING, options, sorted(files.items()))
+    key = hashlib.sha256(repr(entering).encode(errors="surrogatepass"))
     made = folder() / f"{name}-{key.hexdigest()[:20]}.so"
-    if not _sound(made):
-        made.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=made.parent) as work:
-            _compile(path, pathlib.Path(work), files, options, shown)
-            os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
+    if _sound(made):
+        with contextlib.suppress(OSError):  # used now, so not one of the oldest
+            os.utime(made, ns=(time.time_ns(), made.stat().st_mtime_ns))
+        return made
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as work:
+        _compile(path, pathlib.Path(work), files, options, shown)
+        os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
+    _prune(made.parent)
     return made
 
 
-@functools.cache
-def _processor() -> str:
-    """What this processor can do: code for it (-march=native) may not run on another that shares the folder."""
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        return next((line for line in file if line.startswith(("flags", "Features"))), platform.machine())
+def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
+    """Load a library that :func:`library` has made.
+
+    Raises
+    ------
+    CompileError
+        It calls a function that is nowhere.
+    DamagedError
+        It is not what the compiler made, and was deleted.
+    """
+    try:
+        return ctypes.CDLL(str(path), mode=mode)
+    except OSError as problem:
+        said = str(problem)
+        missing = re.search(r"undefined symbol: (\w+)", said)
+    if missing:
+        name = _in_words(missing[1])
+        raise CompileError(f"{shown} cannot be loaded: it calls {name}, which it declares and nobody defines")
+    path.unlink(missing_ok=True)
+    raise DamagedError(f"{shown} cannot be loaded: {said}")
+
+
+def _in_words(symbol: str) -> str:
+    """A symbol of the linker as C++ writes it: ``_Z3sumPf`` is ``sum(float*)``."""
+    program = shutil.which("c++filt")
+    if program is None:
+        return symbol
+    return subprocess.run([program, symbol], capture_output=True, text=True, check=False).stdout.strip() or symbol
 
 
 def _sound(path: pathlib.Path) -> bool:
@@ -105,29 +170,47 @@ def _sound(path: pathlib.Path) -> bool:
         return False
 
 
+# -Bsymbolic: a kernel named `index` is the file's own, not the C library's function of that name
+LINKING = ("-shared", "-pthread", "-Wl,-Bsymbolic", "made.o", "-o", "made.so", "-ldl", "-lrt")
+
+
 def _compile(path: str, work: pathlib.Path, files: dict[str, str], options: tuple[str, ...], shown: str) -> None:
     for name, text in files.items():
-        (work / name).write_text(text, encoding="utf-8")
+        (work / name).write_text(text, encoding="utf-8", errors="surrogatepass")
     source = next(name for name in files if name.endswith(".cpp"))
+    english = {**os.environ, "LC_ALL": "C"}
     # two commands: with -fsanitize=thread the linker would add ThreadSanitizer, whose place our checker takes
-    for command in (
-        ["-std=c++17", "-fPIC", "-I.", *options, "-c", source, "-o", "made.o"],
-        ["-shared", "-pthread", "made.o", "-o", "made.so", "-ldl"],
-    ):
-        done = subprocess.run([path, *command], cwd=work, capture_output=True, text=True, check=False)
+    for command in (["-std=c++17", "-fPIC", "-I.", *options, "-c", source, "-o", "made.o"], LINKING):
+        done = subprocess.run([path, *command], cwd=work, env=english, capture_output=True, check=False)
         if done.returncode:
-            raise CompileError(_first_errors(done.stderr, shown))
+            raise CompileError(_first_errors(done.stderr.decode(errors="replace"), shown))
 
 
 def _first_errors(said: str, shown: str) -> str:
     """The first errors of the compiler, with the line that each is about."""
-    lines, found, left = said.splitlines(), [], 0
-    for line in lines:
+    lines, found, left, errors = said.splitlines(), [], 0, 0
+    for i, line in enumerate(lines):
         if re.search(r"\b(fatal )?error: ", line):
-            if len(found) >= 16:
+            errors += 1
+            if errors > 5:
                 break
+            # of an error in one of our headers, the lines before say which line of the .cu file led there
+            found += [before for before in lines[max(0, i - 4) : i] if before.endswith("required from here")]
             left = 3
         if left:
             found.append(line)
             left -= 1
     return f"{shown or 'the runtime'} does not compile:\n" + "\n".join(found or lines[:10])
+
+
+def _prune(cache: pathlib.Path) -> None:
+    """Delete the libraries that were not used for the longest time, if there are many, and what a crash left behind."""
+    with contextlib.suppress(OSError):  # another process may be doing the same
+        made = sorted(cache.glob("*.so"), key=lambda file: file.stat().st_atime)
+        for file in made[: max(0, len(made) - KEPT)]:
+            file.unlink(missing_ok=True)
+        if len(made) % 50 == 0:
+            newest = max(file.stat().st_mtime for file in made)
+            for leftover in cache.glob("tmp*"):
+                if leftover.stat().st_mtime < newest - 3600:
+                    shutil.rmtree(leftover, ignore_errors=True)

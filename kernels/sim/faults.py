@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 
+from .symbols import name_shared
+
 ADVICE = {
     "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
     "lines, give each thread its own element, or add with atomicAdd",
@@ -20,12 +22,14 @@ ADVICE = {
     "inside an if or a loop that not all threads enter alike",
     "shuffle mask": "the mask names the lanes that make the call, all of them, and each makes it: keep whole warps "
     "together, with blocks of a multiple of 32 threads, or compute the mask with __ballot_sync",
+    "use after free": "keep the array, not only its address, until the kernel has run",
     "deadlock": "threads wait for each other at different places: let all of them pass the same barriers and shuffles",
     "hang": "does the loop's condition ever become false? Look at its step and at the type of its counter",
     "overflow": "compute flat offsets as long long: `(long long)n * c * h * w`; an int ends at 2147483647",
     "division": "a size or stride is 0; skip the launch for empty arrays",
     "stack": "large local arrays belong into shared memory",
     "assertion": "the kernel says itself what it expects",
+    "undefined": "run it with the checker, which says what is wrong",
     "memory": "take smaller blocks",
 }
 
@@ -39,7 +43,7 @@ class KernelFault(RuntimeError):  # noqa: N818 - a name that users rely on
     ----------
     kind : str
         One of "race", "out of bounds", "uninitialised", "misaligned", "divergent barrier", "shuffle mask", "deadlock",
-        "hang", "overflow", "division", "stack", "assertion", "memory".
+        "hang", "overflow", "use after free", "division", "stack", "assertion", "undefined", "memory".
     file, line : str, int or None
         Where; None if it happened in a function of the C library.
     other_line : int or None
@@ -68,8 +72,11 @@ def fault_of(report: str, kernel: str, library: os.PathLike, filename: str) -> K
     In the sentence, ``#file:line#`` and ``@address@`` are places. Those at its beginning say where it happened: the
     first one that is a line of the .cu file.
     """
-    kind, what, *indices = report.split("|")
-    block, thread = (tuple(map(int, part.split(","))) for part in indices) if len(indices) == 2 else (None, None)
+    kind, what = report.split("|", 1)
+    block = thread = None
+    if who := re.search(r"\|(\d+,\d+,\d+)\|(\d+,\d+,\d+)$", what):
+        what = what[: who.start()]
+        block, thread = (tuple(map(int, part.split(","))) for part in who.groups())
 
     def line(place: re.Match) -> int | None:
         return int(place["line"]) if place["line"] else line_of(library, int(place["address"], 16), filename)
@@ -80,6 +87,7 @@ def fault_of(report: str, kernel: str, library: os.PathLike, filename: str) -> K
     others = [line(place) for place in PLACE.finditer(what)]
     for other in others:
         what = PLACE.sub(str(other or "?"), what, count=1)
+    what = name_shared(what, library)
     return KernelFault(kind, kernel, what, filename, first, others[0] if others else None, block, thread)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .memory import Memory
-from .module import Module, Parameter, kernel_names
+from .module import Module, Parameter
+from .text import kernel_names
 
 #: what the hardware takes, of every GPU since 2012
 GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
@@ -19,25 +20,37 @@ GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
 def empty(shape, dtype=np.float32) -> np.ndarray:
     """An array for :func:`launch` that counts as never written: reading it in a kernel is a fault.
 
-    After the first kernel that could write to it, or an assignment, it is an array as any other.
+    What a kernel or ``array[...] = value`` has written may be read from then on.
     """
-    return np.empty(shape, dtype).view(Uninitialised)
+    array = np.empty(shape, dtype).view(Uninitialised)
+    array.written = np.zeros(array.nbytes, np.uint8)
+    return array
 
 
 class Uninitialised(np.ndarray):
-    """See :func:`empty`."""
+    """See :func:`empty`. ``written`` holds a 1 for each byte that was written; None: all count as written."""
 
-    written = False
+    written: np.ndarray | None = None
 
     def __array_finalize__(self, origin) -> None:
-        self.written = getattr(origin, "written", False)  # a view is as its array
+        written = getattr(origin, "written", None)
+        if written is None or not self.flags.c_contiguous:
+            return
+        begin = self.ctypes.data - origin.ctypes.data
+        if 0 <= begin <= begin + self.nbytes <= written.size:  # a part of it, or the same bytes in another shape
+            self.written = written[begin : begin + self.nbytes]
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
-        return array[()] if return_scalar else array  # what is computed of it is a plain array
+        return array[()] if return_scalar else np.asarray(array)  # what is computed of it is a plain array
 
-    def __setitem__(self, index, value) -> None:
-        super().__setitem__(index, value)
-        self.written = True
+    def __setitem__(self, key, value) -> None:
+        super().__setitem__(key, value)
+        if self.written is not None:
+            self.written[...] = 1
+
+    def fill(self, value) -> None:
+        """Set all elements."""
+        self[...] = value
 
     def __repr__(self) -> str:
         return repr(self.view(np.ndarray))
@@ -93,21 +106,24 @@ def launch(
         raise ValueError(error.args[0]) from None
     if len(parameters) != len(args):
         raise TypeError(f"{name} takes {len(parameters)} arguments, got {len(args)}")
-    memories, values = [], []
+    memories: dict[int, tuple[np.ndarray, Memory]] = {}  # an array that is given twice is one array on the device, too
+    values, changed = [], []
     for i, (parameter, value) in enumerate(zip(parameters, args)):
         where = f"{name}, argument {i} ({parameter})"
-        if parameter.pointer:
-            memory = _copied(where, parameter, value, check)
-            memories.append((value, memory, parameter))
-            values.append(memory.address)
-        else:
+        if not parameter.pointer:
             values.append(as_bytes(where, parameter, value))
+            continue
+        _check_array(where, parameter, value)
+        if id(value) not in memories:
+            memories[id(value)] = value, _copied(value, check)
+        if not parameter.const:
+            changed.append(id(value))
+        values.append(memories[id(value)][1].address)
     try:
         compiled.launch(name, grid, block, values, shared_mem, order, seed, seconds)
     finally:
-        for value, memory, parameter in memories:
-            if not parameter.const:
-                value[...] = np.frombuffer(memory.buffer, value.dtype).reshape(value.shape)
+        for key in set(changed):
+            _copy_back(*memories[key])
 
 
 def _dimensions(what: str, given, limits: tuple[int, int, int]) -> tuple[int, ...]:
@@ -118,7 +134,7 @@ def _dimensions(what: str, given, limits: tuple[int, int, int]) -> tuple[int, ..
     return tuple(int(n) for n in numbers)
 
 
-def _copied(where: str, parameter: Parameter, value, check: bool) -> Memory:
+def _check_array(where: str, parameter: Parameter, value) -> None:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{where}: an array was expected, got {type(value).__name__}")
     if parameter.kind not in "sv" and (value.dtype.kind, value.dtype.itemsize) != (parameter.kind, parameter.size):
@@ -127,11 +143,34 @@ def _copied(where: str, parameter: Parameter, value, check: bool) -> Memory:
         raise ValueError(f"{where}: the array of shape {value.shape} is not contiguous; np.ascontiguousarray copies it")
     if not parameter.const and not value.flags.writeable:
         raise ValueError(f"{where}: the kernel may write, and the array is read-only")
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array).reshape(-1).view(np.uint8)
+
+
+def _copied(value: np.ndarray, check: bool) -> Memory:
     memory = Memory(value.nbytes, check)
-    if not isinstance(value, Uninitialised) or value.written:
-        np.frombuffer(memory.buffer, np.uint8)[...] = value.reshape(-1).view(np.uint8)
+    if value.nbytes == 0:
+        return memory
+    written = getattr(value, "written", None)
+    there = slice(None) if written is None else written.astype(bool)
+    np.frombuffer(memory.buffer, np.uint8)[there] = _bytes(value)[there]
+    if written is None:
         memory.mark()
+    else:
+        edges = np.flatnonzero(np.diff(written, prepend=0, append=0))  # where runs of written bytes begin and end
+        for begin, end in edges.reshape(-1, 2).tolist():
+            memory.mark(begin, end - begin)
     return memory
+
+
+def _copy_back(value: np.ndarray, memory: Memory) -> None:
+    if value.nbytes == 0:
+        return
+    _bytes(value)[...] = np.frombuffer(memory.buffer, np.uint8)
+    if getattr(value, "written", None) is not None:
+        value.written[...] = np.frombuffer(memory.written(), np.uint8)
 
 
 def as_bytes(where: str, parameter: Parameter, value) -> bytes:

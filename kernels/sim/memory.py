@@ -18,8 +18,9 @@ def runtime() -> ctypes.CDLL:
     """The compiled runtime. What it exports, kernels find by name."""
     options = ("-O2", "-g1", "-pthread", "-ftls-model=initial-exec")
     made = build.library("runtime", build.runtime_text(), options)
-    library = ctypes.CDLL(str(made), mode=ctypes.RTLD_GLOBAL)
+    library = build.load(made, "the runtime", ctypes.RTLD_GLOBAL)
     library.sim_malloc.restype, library.sim_malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t, ctypes.c_int]
+    library.sim_written.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     library.sim_free.argtypes = library.sim_mark.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return library
 
@@ -55,6 +56,13 @@ class Memory:
         if self.checked:
             with LOCK:
                 runtime().sim_mark(self.address + offset, self.nbytes - offset if nbytes is None else nbytes)
+
+    def written(self) -> bytes:
+        """A byte for each: 1 if the host or a kernel has written it, or if this memory is not checked."""
+        answer = ctypes.create_string_buffer(max(1, self.nbytes))
+        with LOCK:
+            runtime().sim_written(self.address, self.nbytes, answer)
+        return answer.raw[: self.nbytes]
 
 
 def _free(library: ctypes.CDLL, address: int, size: int) -> None:

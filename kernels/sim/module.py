@@ -7,68 +7,28 @@ import functools
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import build
+from . import build, text
 from .faults import fault_of
 from .memory import LOCK, runtime
+from .symbols import shared_symbols
+from .text import without_comments  # noqa: F401 - others take it from here
 
-FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO = 0, 1, 2, 4, 8
+FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4, 8, 16
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
 DYNAMIC_BYTES = 227 * 1024  # the most dynamic shared memory that any GPU gives a block
-WARNINGS = (
-    "-Wall",
-    "-Wno-unknown-pragmas",
-    "-Wno-unused-function",
-    "-Wno-unused-variable",
-    "-Wno-unused-but-set-variable",
-)
-FAST = ("-O2", "-march=native", "-g1", "-gdwarf-4", "-fno-math-errno")
+#: of a function that comes to its end without a value, g++ makes code that runs into the next one
+COMMON = ("-Werror=return-type", "-fno-strict-aliasing", "-fstack-clash-protection", "-gdwarf-4")
+FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
-    "-Og", "-g", "-gdwarf-4", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
+    "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
     "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
 )  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
-
-_KERNEL = re.compile(
-    r"(?P<template>template\s*<[^;{}()]*>\s*)?(?:extern\s+\"C\"\s+)?(?:static\s+|inline\s+)*__global__\s+(?:\w+\s+)*?void\s+"
-    r"(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?(?P<name>\w+)\s*\("
-)
-_DYNAMIC = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s*)?[\w:\s<>]+?\**\s*(\w+)\s*\[\s*\]")
-
-#: finds the library's thread-local memory, which is the block's static shared memory: its TLS segment
-_GLUE = """
-#include <link.h>
-extern "C" void* __tls_get_addr(size_t*);
-static int sim_find(dl_phdr_info* info, size_t, void* found)
-{
-    void** range = (void**)found;
-    bool own = false;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const auto& part = info->dlpi_phdr[i];
-        const uintptr_t begin = info->dlpi_addr + part.p_vaddr, here = (uintptr_t)&sim_table;
-        own = own || (part.p_type == PT_LOAD && here >= begin && here < begin + part.p_memsz);
-    }
-    for (int i = 0; own && i < info->dlpi_phnum; ++i)
-        if (info->dlpi_phdr[i].p_type == PT_TLS) {
-            size_t index[2] = {info->dlpi_tls_modid, 0};
-            range[0] = __tls_get_addr(index);
-            range[1] = (char*)range[0] + info->dlpi_phdr[i].p_memsz;
-        }
-    return own;
-}
-static thread_local char sim_anchor = 0;  // so that there is such a segment
-extern "C" void sim_shared_range(void** low, void** high)
-{
-    *(volatile char*)&sim_anchor = 0;
-    void* range[2] = {nullptr, nullptr};
-    dl_iterate_phdr(sim_find, range);
-    *low = range[0];
-    *high = range[1];
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -108,24 +68,14 @@ class _Launch(ctypes.Structure):  # sim_launch of runtime/state.h
     _fields_ = [
         ("run", ctypes.c_void_p), ("arguments", ctypes.c_void_p), ("grid", _Dim), ("block", _Dim),
         ("shared_bytes", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("workers", ctypes.c_uint32),
-        ("seed", ctypes.c_uint64), ("shared_range", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
-        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p), ("report_bytes", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64), ("ranges", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
+        ("guards", ctypes.c_void_p), ("guard_count", ctypes.c_uint32), ("report_bytes", ctypes.c_uint32),
+        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
     ]  # fmt: skip
 
 
 class _Entry(ctypes.Structure):  # sim::Entry of runtime/table.h
     _fields_ = [("name", ctypes.c_char_p), ("run", ctypes.c_void_p), ("describe", ctypes.c_void_p)]
-
-
-def without_comments(text: str) -> str:
-    """The text with blanks for comments, so that lines and columns stay."""
-    blank = lambda match: re.sub(r"[^\n]", " ", match.group())  # noqa: E731
-    return re.sub(r"//[^\n]*|/\*.*?\*/", blank, text, flags=re.S)
-
-
-def kernel_names(text: str) -> list[str]:
-    """Names of the kernels in a .cu text that are no templates."""
-    return [m["name"] for m in _KERNEL.finditer(without_comments(text)) if not m["template"]]
 
 
 class Module:
@@ -147,47 +97,62 @@ class Module:
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
         check: bool = False,
     ) -> None:  # fmt: skip
-        said = re.match(r'#line 1 "([^"\n]+)"', source)  # whoever passes a text on can say so where it came from
-        self.source, self.filename = source, said[1] if said else filename
+        self.source, self.filename = source, text.named_file(source, filename)
         self.names, self.check = tuple(names), check
         self.options = tuple(o for o in options if re.match("-[DUI]", o))
 
     @functools.cached_property
+    def path(self) -> os.PathLike:
+        """The compiled library."""
+        entries = " ".join(f'SIM_KERNEL("{n}", {n})' for n in (*text.kernel_names(self.source), *self.names))
+        # a name of their own for the linker: one such as `buffer` would otherwise be taken for that of other libraries
+        renamed = "".join(f"#define {n} {_storage(self._dynamic_names, n)}\n" for n in self._dynamic_names)
+        shown = re.sub(r'["\\\n|#]', "_", self.filename)
+        last = max(1, len(self.source.splitlines()))  # if a brace is missing, the error shows up behind the end
+        whole = (
+            f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line {last} "{shown}"\n'
+            f"sim::Entry sim_table[] = {{ {entries} {{nullptr, nullptr, nullptr}}}};\n"
+        )
+        files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
+        files |= {"kernels.cpp": whole, "cuda_fp16.h": "#pragma once\n"}
+        options = (*COMMON, *TLS, *self.options, *(CHECK if self.check else FAST))
+        return build.library("kernels", files, options, self.filename)
+
+    @functools.cached_property
     def _library(self) -> ctypes.CDLL:
         runtime()
-        if self._dynamic_names:
-            _dynamic_memory(self._dynamic_names)
-        library = ctypes.CDLL(str(self.path))
-        library.sim_shared_range.restype = None
-        return library
+        self._dynamic  # noqa: B018 - loaded first, the library refers to it
+        try:
+            return build.load(self.path, self.filename)
+        except build.DamagedError:  # and thrown away
+            del self.path
+            return build.load(self.path, self.filename)
 
     @functools.cached_property
     def _dynamic_names(self) -> tuple[str, ...]:
-        return tuple(sorted(set(_DYNAMIC.findall(without_comments(self.source)))))
+        return text.dynamic_names(self.source)
 
     @functools.cached_property
-    def path(self) -> os.PathLike:
-        """The compiled library."""
-        entries = "\n".join(f'SIM_KERNEL("{n}", {n})' for n in (*kernel_names(self.source), *self.names))
-        renamed = "".join(f"#define {name} {_storage(self._dynamic_names, name)}\n" for name in self._dynamic_names)
-        shown = re.sub(r'["\\\n]', "_", self.filename)
-        text = (
-            f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line 1 "sim-glue"\n'
-            f'extern "C" {{\nsim::Entry sim_table[] = {{\n{entries}\n{{nullptr, nullptr, nullptr}}}};\n}}\n{_GLUE}'
-        )
-        files = {**build.runtime_text(), "kernels.cpp": text, "cuda_fp16.h": "#pragma once\n"}
-        files.pop("runtime.cpp")
-        options = (*TLS, *WARNINGS, *self.options, *(CHECK if self.check else FAST))
-        return build.library("kernels", files, options, self.filename)
+    def _dynamic(self) -> ctypes.c_void_p | None:
+        """The function that tells where a worker's dynamic shared memory is."""
+        if not self._dynamic_names:
+            return None
+        return ctypes.cast(_dynamic_memory(self._dynamic_names).sim_dynamic, ctypes.c_void_p)
+
+    @functools.cached_property
+    def _guards(self) -> ctypes.Array:
+        found = [symbol for symbol in shared_symbols(self.path) if symbol.guard] if self.check else []
+        numbers = [number for symbol in found for number in (symbol.offset, symbol.size)]
+        return (ctypes.c_uint64 * len(numbers))(*numbers)
 
     @functools.cached_property
     def _kernels(self) -> dict[str, tuple[int, tuple[Parameter, ...]]]:
         table = ctypes.cast(self._library.sim_table, ctypes.POINTER(_Entry))
         found, i = {}, 0
         while table[i].name:
-            text = ctypes.create_string_buffer(4096)
-            ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)(table[i].describe)(text)
-            found[table[i].name.decode()] = (table[i].run, _parameters(text.value.decode()))
+            types = ctypes.create_string_buffer(4096)
+            ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)(table[i].describe)(types)
+            found[table[i].name.decode()] = (table[i].run, _parameters(types.value.decode()))
             i += 1
         return found
 
@@ -230,25 +195,31 @@ class Module:
         KernelFault
         """
         parameters = self.signature(name)
-        run = self._kernels[name][0]
+        if len(values) != len(parameters):
+            raise TypeError(f"{name} takes {len(parameters)} arguments, got {len(values)}")
+        if not 0 <= shared_mem <= DYNAMIC_BYTES:
+            raise ValueError(f"shared_mem must be 0 to {DYNAMIC_BYTES} bytes, got {shared_mem}")
         kept = [ctypes.c_void_p(v) if isinstance(v, int) else ctypes.create_string_buffer(v, len(v)) for v in values]
-        assert len(kept) == len(parameters), (name, len(kept), len(parameters))
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
-        report = ctypes.create_string_buffer(4096)
-        own = self._library
-        dynamic = _dynamic_memory(self._dynamic_names).sim_dynamic if self._dynamic_names else None
+        report = ctypes.create_string_buffer(8192)
+        mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
+        if threading.current_thread() is threading.main_thread():
+            mode |= INTERRUPTIBLE  # Ctrl-C goes there
         described = _Launch(
-            run, ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]), shared_mem,
-            ORDERS[order] | (CHECKED if self.check else 0) | FLUSH_TO_ZERO, workers(), seed,
-            ctypes.cast(own.sim_shared_range, ctypes.c_void_p),
-            ctypes.cast(dynamic, ctypes.c_void_p) if dynamic else None,
+            self._kernels[name][0], ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]),
+            shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
+            self._dynamic, ctypes.cast(self._guards, ctypes.c_void_p), len(self._guards) // 2, len(report),
             float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
-            ctypes.cast(report, ctypes.c_char_p), len(report),
+            ctypes.cast(report, ctypes.c_char_p),
         )  # fmt: skip
         with LOCK:
             failed = runtime().sim_run(ctypes.byref(described))
-        if failed:
-            raise fault_of(report.value.decode(errors="replace"), name, self.path, self.filename)
+        if not failed:
+            return
+        said = report.value.decode(errors="replace")
+        if said.startswith("interrupted|"):
+            raise KeyboardInterrupt
+        raise fault_of(said, name, self.path, self.filename)
 
 
 def _storage(names: tuple[str, ...], name: str) -> str:
@@ -261,17 +232,19 @@ def _dynamic_memory(names: tuple[str, ...]) -> ctypes.CDLL:
     """A library that holds the memory behind ``extern __shared__ T name[]``: one piece, whatever it is called."""
     first, *others = (_storage(names, name) for name in names)
     size = f"[{DYNAMIC_BYTES + 4096}]"
-    text = f'extern "C" {{\nalignas(128) thread_local unsigned char {first}{size};\n'
-    text += "".join(f'extern thread_local unsigned char {o}{size} __attribute__((alias("{first}")));\n' for o in others)
-    text += f"void* sim_dynamic() {{ return {first}; }}\n}}\n"
-    made = build.library("dynamic", {"dynamic.cpp": text}, ("-O1",))
-    return ctypes.CDLL(str(made), mode=ctypes.RTLD_GLOBAL)
+    source = f'extern "C" {{\nalignas(128) thread_local unsigned char {first}{size};\n'
+    source += "".join(
+        f'extern thread_local unsigned char {o}{size} __attribute__((alias("{first}")));\n' for o in others
+    )
+    source += f"void* sim_dynamic() {{ return {first}; }}\n}}\n"
+    made = build.library("dynamic", {"dynamic.cpp": source}, ("-O1",))
+    return build.load(made, "dynamic shared memory", ctypes.RTLD_GLOBAL)
 
 
-def _parameters(text: str) -> tuple[Parameter, ...]:
+def _parameters(types: str) -> tuple[Parameter, ...]:
     """``"pcf4;i8;"``: see ``describe`` in runtime/table.h."""
     found = []
-    for part in text.split(";")[:-1]:
+    for part in types.split(";")[:-1]:
         pointer = part[0] == "p"
         kind, size = (part[2], part[3:]) if pointer else (part[0], part[1:])
         found.append(Parameter(pointer, pointer and part[1] == "c", kind, int(size) if size.isdigit() else 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import pathlib
@@ -9,6 +10,7 @@ import pathlib
 import numpy as np
 
 from ..errors import ArgumentError, DataError
+from ..files import kind_of, named
 from ..ops import checks
 from . import opening
 from .splits import by_tens, check_split, last_tenth
@@ -45,6 +47,8 @@ class FolderDataset:
     pattern : str
         Which pictures to take, by the file's name as a shell would match it, such as ``"*.pgm"``; case counts. The
         others are ignored, and so is a class without any.
+    least_classes : int
+        Fewer are an error. With one class nothing is learnt, but a trained network can be judged on it.
 
     Attributes
     ----------
@@ -59,6 +63,7 @@ class FolderDataset:
     def __init__(
         self, folder: str | os.PathLike, split: str = "train", size: int | None = None, channels: int | None = None,
         on_error: str = "raise", name: str | None = None, pattern: str = "*",
+        least_classes: int = 2,
     ) -> None:  # fmt: skip
         check_split("FolderDataset", split)
         if size is not None:
@@ -69,13 +74,16 @@ class FolderDataset:
             raise ArgumentError(f"FolderDataset: on_error must be 'raise' or 'skip', got {on_error!r}")
         if not isinstance(pattern, str):
             raise ArgumentError(f"FolderDataset: pattern must be text, such as '*.png', got {pattern!r}")
-        self.folder, self.size = pathlib.Path(folder).expanduser(), size
+        self.folder, self.size = _home(folder), size
+        self.least_classes = checks.whole("FolderDataset", "least_classes", least_classes)
         self.pattern = pattern
         self.name = name or f"{self.folder.name or self.folder} ({split})"
         self.ignored: list[pathlib.Path] = []
         self.skipped: list[pathlib.Path] = []
-        if not self.folder.is_dir():
-            raise DataError(f"there is no folder {self.folder}; it should have a subfolder of pictures for each class")
+        if not os.fspath(folder) or kind_of(self.folder) != "folder":
+            raise DataError(
+                f"there is no folder {named(folder)}; it should have a subfolder of pictures for each class"
+            )
         self.classes, self.paths, self.labels = self._choose(split)
         sizes = self._look_at_all(on_error)
         if not self.paths:
@@ -142,8 +150,12 @@ class FolderDataset:
         if not by_class:
             raise DataError(f"{folder} has no pictures; each class should have a subfolder of them, {folder}/cat/1.png")
         classes = tuple(by_class) if classes is None else classes
-        if len(classes) < 2:
-            raise DataError(f"{folder} has one class only, {classes[0]}: with nothing to tell apart, nothing is learnt")
+        if len(classes) < self.least_classes:
+            few = f"one class only, {classes[0]}" if len(classes) == 1 else f"only {len(classes)} classes"
+            hint = (
+                "with nothing to tell apart, nothing is learnt" if len(classes) == 1 else f"{self.least_classes} wanted"
+            )
+            raise DataError(f"{folder} has {few}: {hint}")
         for name in by_class:
             if name not in classes:
                 raise DataError(f"{folder / name} is none of the training classes, {', '.join(classes)}")
@@ -183,6 +195,13 @@ class FolderDataset:
             total, squares = total + image.mean((1, 2)), squares + (image**2).mean((1, 2))
         mean = total / len(chosen)
         return tuple(mean.tolist()), tuple(np.sqrt(np.maximum(squares / len(chosen) - mean**2, 0)).tolist())
+
+
+def _home(folder: str | os.PathLike) -> pathlib.Path:
+    """The folder, whose ``~`` is the user's home; that of nobody stays as it is written."""
+    with contextlib.suppress(RuntimeError):
+        return pathlib.Path(folder).expanduser()
+    return pathlib.Path(folder)
 
 
 def _subfolders(folder: pathlib.Path) -> list[str]:

@@ -69,7 +69,9 @@ def explain(
     panels.draw_gradient(grid[1], guided_backprop(model, image, target))
     panels.title(grid[1], "Guided backpropagation", "what speaks for the class")
     panels.draw_heat(grid[2], seen, heat)
-    panels.title(grid[2], "Grad-CAM", f"where {layer or 'the last maps'} speak{'s' if layer else ''} for it")
+    panels.title(
+        grid[2], "Grad-CAM", f"where {shortened(layer or 'the last maps', 30)} speak{'s' if layer else ''} for it"
+    )
     panels.draw_heat(grid[3], seen, occlusion(model, image, target, progress=progress))
     panels.title(grid[3], "Occlusion", "where a grey square costs most")
     _inside(bottom, model, maps)
@@ -126,4 +128,4 @@ def _inside(figure, model: Module, maps: dict[str, np.ndarray]) -> None:
         if i == 0:
             panels.title(axes, "Feature maps", says)
         else:
-            axes.set_title(says, fontsize=7.5, color=panels.GREY, pad=3)
+            axes.set_title(literal(says), fontsize=7.5, color=panels.GREY, pad=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..plots import literal
 from ..tensor import as_array
 
 GREY = "0.45"  # of explanations, beside black titles
@@ -21,6 +22,8 @@ def as_picture(op: str, photo, image) -> np.ndarray:
         shown = image if low >= 0 and high <= 1 else (image - low) / max(high - low, 1e-12)
         return shown if len(shown) in (1, 3) else shown.mean(0, keepdims=True)
     photo = as_array(photo)
+    if photo.dtype.kind not in "fiub":
+        raise ArgumentError(f"{op}: the photo is an array of numbers from 0 to 1, or uint8; got {photo.dtype}")
     if photo.ndim != 3 or len(photo) not in (1, 3) or photo.shape[1:] != image.shape[1:]:
         raise ShapeError(
             f"{op}: the photo must be what the model sees, before it is normalised: (3, {image.shape[1]}, "
@@ -38,8 +41,8 @@ def title(axes, text: str, explanation: str = "") -> None:
     """A title, and below it a smaller line that says what is seen."""
     axes.set_title(text, fontsize=10, pad=14, fontweight="bold")
     below = axes.annotate(
-        explanation, (0.5, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", ha="center", va="bottom",
-        fontsize=7.5, color=GREY,
+        literal(explanation), (0.5, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", ha="center",
+        va="bottom", fontsize=7.5, color=GREY,
     )  # fmt: skip
     below.set_in_layout(False)  # a long line must not make the picture smaller
 

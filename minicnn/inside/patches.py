@@ -77,7 +77,8 @@ def strongest_patches(
         By channel; the strongest first, of equal ones the earlier image.
     """
     op = "strongest_patches"
-    wanted = list(channels) if isinstance(channels, (list, tuple, range, np.ndarray)) else [channels]
+    several = isinstance(channels, (list, tuple, range)) or isinstance(channels, np.ndarray) and channels.ndim > 0
+    wanted = list(channels) if several else [channels[()] if isinstance(channels, np.ndarray) else channels]
     if not wanted:
         raise ArgumentError(f"{op}: channels is empty; name one or more channels of {layer!r}, such as [0, 1]")
     wanted = [checks.whole(op, "channel", channel, least=0) for channel in wanted]

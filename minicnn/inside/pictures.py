@@ -63,7 +63,7 @@ def filters(model: Module, path: Path = None):
     shown = f"{o} filters of {c}x{kh}x{kw}"
     if c not in (1, 3):
         shown += f"\nrows: {min(o, 16)} of them, columns: what they do to {min(c, 16)} channels"
-    axes.set_title(f"{name or type(conv).__name__}: {shown}", fontsize=9)
+    axes.set_title(f"{literal(name or type(conv).__name__)}: {shown}", fontsize=9)
     return finish(figure, path)
 
 
@@ -98,7 +98,7 @@ def feature_maps(model: Module, image, layer: str, path: Path = None, n: int = 3
 
 def _title(figure, text: str) -> None:
     """Above the figure, in as many lines as its width needs: a letter of this size is 0.075 inches wide."""
-    figure.suptitle(textwrap.fill(text, int(figure.get_figwidth() / 0.075)), fontsize=9)
+    figure.suptitle(textwrap.fill(literal(text), int(figure.get_figwidth() / 0.075)), fontsize=9)
 
 
 def layer_maps(op: str, model: Module, image, layer: str) -> np.ndarray:
@@ -127,7 +127,7 @@ def guided_backprop(
     return _beside(
         "guided_backprop", model, image, target, path, photo, classes,
         lambda axes, seen, k: panels.draw_gradient(axes, compute_guided(model, image, k, rule)),
-        {"guided": None, "deconvnet": "deconvnet", "gradient": "gradient"}.get(rule),
+        rule if rule in ("deconvnet", "gradient") else None,
     )  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def _beside(op: str, model, image, target, path, photo, classes, draw: Callable,
 
 def check_names(op: str, classes: Sequence[str] | None, count: int) -> None:
     """One name for each of the model's ``count`` classes, or none at all."""
-    if classes is not None and len(classes) != count:
+    if classes is not None and (not hasattr(classes, "__len__") or len(classes) != count):
         raise ArgumentError(
             f"{op}: classes are a list of {count} names, one for each class of the model; got {classes!r:.80}"
         )
@@ -206,7 +206,8 @@ def strongest_patches(
     rows, halves = -(-n // columns), 2 if rule else 1
     across = min(len(found), 3)
     down = -(-len(found) // across)
-    figure = new_figure(max(across * halves * columns * 0.75 + 0.2, 3), down * (rows * 0.75 + 0.3) + 0.3)
+    wide = max(columns * 0.75, 1)  # inches; one column is narrower than the words above it
+    figure = new_figure(max(across * halves * wide + 0.2, 3), down * (rows * 0.75 + 0.3) + 0.3)
     blocks = np.ravel(figure.subfigures(down, across * halves, squeeze=False, wspace=0.03))
     for i, (channel, patches) in enumerate(found.items()):
         size = tuple(max(p.pixels.shape[axis] for p in patches) for axis in (1, 2))

@@ -12,6 +12,7 @@ from ..ops import checks
 from .own import builder_from, is_file, stamp
 
 _MODELS: dict[str, _Entry] = {}
+MOST_CLASSES = 10**6  # larger heads are slips of the finger: they would not fit into memory
 _FILES: dict[str, tuple[_Entry, tuple]] = {}  # FILE.py:NAME -> it, and which state of the file it was read from
 #: parameters that an option can be given to
 BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -156,6 +157,8 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
     if len(entry.variants) > 1:
         options["variant"] = variant or entry.variants[0]
     classes = checks.whole(name, "num_classes", entry.num_classes if num_classes is None else num_classes)
+    if classes > MOST_CLASSES:
+        raise ArgumentError(f"{name}: num_classes must be from 1 to {MOST_CLASSES:,}, got {classes:,}")
     _check_options(name, entry.builder, options)
     model = entry.builder(num_classes=classes, **options)
     if not isinstance(model, Module):

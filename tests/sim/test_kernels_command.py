@@ -64,7 +64,7 @@ CHANGES = {
     "index shifted": ("pooling.cu", "max_pool2d", "ih >= h ||", "ih > h ||", ("mine.cu:", "behind the end")),
     "guard forgotten": ("relu.cu", "relu", "i < size", "i <= size", ("out of bounds", "guard", "mine.cu:")),
     "wrong number": ("relu.cu", "relu", "T(0) : x[i]", "T(1) : x[i]", ("numbers are wrong", "it should be 0, it is 1")),
-    "does not compile": ("relu.cu", "relu", "x[i] <= T(0) ?", "z[i] <= T(0) ?", ("mine.cu:", "‘z’ was not declared")),
+    "does not compile": ("relu.cu", "relu", "x[i] <= T(0) ?", "z[i] <= T(0) ?", ("mine.cu:", "was not declared")),
 }  # fmt: skip
 
 

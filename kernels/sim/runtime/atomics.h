@@ -20,21 +20,30 @@ template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line
     } while (!__atomic_compare_exchange_n(word, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     return old;
 }
-#define SIM_ATOMIC(name, RESULT)                                                                                        \
-    template <class T> SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                           \
+
+// CUDA has each of them for some types only. For others the compiler shall say: no matching function.
+template <class T, class... Those> using sim_only = std::enable_if_t<(std::is_same_v<T, Those> || ...)>;
+using sim_ull = unsigned long long;
+struct __half;
+
+#define SIM_ATOMIC(name, RESULT, ...)                                                                                   \
+    template <class T, class = sim_only<T, __VA_ARGS__>>                                                                \
+    SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                                              \
     {                                                                                                                   \
         return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                           \
     }
-SIM_ATOMIC(atomicAdd, old + v)
-SIM_ATOMIC(atomicSub, old - v)
-SIM_ATOMIC(atomicExch, ((void)old, v))
-SIM_ATOMIC(atomicMin, v < old ? v : old)
-SIM_ATOMIC(atomicMax, old < v ? v : old)
-SIM_ATOMIC(atomicAnd, old & v)
-SIM_ATOMIC(atomicOr, old | v)
-SIM_ATOMIC(atomicXor, old ^ v)
-SIM_ATOMIC(atomicInc, old >= v ? 0 : old + 1)
-template <class T> SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
+SIM_ATOMIC(atomicAdd, old + v, int, unsigned, sim_ull, float, double, __half)
+SIM_ATOMIC(atomicSub, old - v, int, unsigned)
+SIM_ATOMIC(atomicExch, ((void)old, v), int, unsigned, sim_ull, float)
+SIM_ATOMIC(atomicMin, v < old ? v : old, int, unsigned, sim_ull, long long)
+SIM_ATOMIC(atomicMax, old < v ? v : old, int, unsigned, sim_ull, long long)
+SIM_ATOMIC(atomicAnd, old & v, int, unsigned, sim_ull)
+SIM_ATOMIC(atomicOr, old | v, int, unsigned, sim_ull)
+SIM_ATOMIC(atomicXor, old ^ v, int, unsigned, sim_ull)
+SIM_ATOMIC(atomicInc, old >= v ? 0 : old + 1, unsigned)
+SIM_ATOMIC(atomicDec, old == 0 || old > v ? v : old - 1, unsigned)
+template <class T, class = sim_only<T, int, unsigned, sim_ull, unsigned short>>
+SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
 {
     return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return old == expected ? v : old; });
 }

@@ -7,60 +7,87 @@
 // does not depend on the order in which threads happen to run, so one run finds them.
 #pragma once
 
-// Did thread `other` of block `block`, at time `time`, do it before the current thread could know? `other` = -1: several
-// threads of several warps; -2 - w: several threads of warp w.
-static bool ordered(const Worker* w, uint32_t time, uint32_t block, int other, Kind kind)
+// Does the current thread know that what the trace tells of was over before?
+static bool ordered(const Worker* w, const Trace& t, Kind kind)
 {
-    if (time < w->launch_time) return true;
-    if (block != w->block) return kind != GLOBAL;  // another block's shared memory is other memory
-    if (other == w->current || time < w->block_time) return true;
-    const int warp = other >= 0 ? other >> 5 : -2 - other;
-    return other != -1 && warp == w->current >> 5 && time < w->threads[w->current].warp_time;
+    if (t.time < w->launch_time) return true;  // or it never happened
+    if (kind >= SHARED) {
+        if (t.block != w->block) return true;  // another block's shared memory is other memory
+    } else if (t.block != w->block || t.spread == SEVERAL_BLOCKS)
+        return false;
+    if (t.time < w->block_time || (t.spread == ONE_THREAD && t.thread == w->current)) return true;
+    return t.spread <= ONE_WARP && t.thread >> 5 == w->current >> 5 && t.time < w->threads[w->current].warp_time;
 }
 
-static int as_other(const Cell& c) { return c.readers == 0 ? c.reader : c.readers == 1 ? -2 - (c.reader >> 5) : -1; }
+static void note(const Worker* w, Trace& t, Kind kind, size_t pc)
+{
+    Spread spread = ONE_THREAD;
+    if (!ordered(w, t, kind)) {  // so both count
+        if (t.block != w->block || t.spread == SEVERAL_BLOCKS) spread = SEVERAL_BLOCKS;
+        else if (t.thread >> 5 != w->current >> 5 || t.spread == ONE_BLOCK) spread = ONE_BLOCK;
+        else spread = ONE_WARP;
+    }
+    t = {w->time, w->block, uint32_t(pc), uint16_t(w->current), spread};
+}
 
 [[noreturn]] static void report_race(Worker* w, const char* first, const char* then, Kind kind, uintptr_t offset,
-                                     uint32_t thread, uint32_t block, uint32_t pc, size_t own)
+                                     const Trace& other, size_t own)
 {
-    const sim_dim& t = w->threads[thread].index;
-    fail("race", "%sthis thread %s %s memory at byte %zu, which thread (%u,%u,%u) of %s %s in line %s, and neither "
-         "waits for the other", At(own).text, then, NAMES[kind], size_t(offset), t.x, t.y, t.z,
-         block == w->block ? "the same block" : "another block", first, At(pc).text);
+    const sim_dim& t = w->threads[other.thread].index;
+    w->unset_pc = 0;
+    fail("race", "%sthis thread %s %s at byte %zu, which thread (%u,%u,%u) of %s %s in line %s, and neither waits for the "
+         "other", At(own).text, then, NAMES[kind], size_t(offset), t.x, t.y, t.z,
+         other.block == w->block ? "the same block" : "another block", first, At(other.pc).text);
+}
+
+[[noreturn]] static void report_outside(Worker* w, uintptr_t a, size_t bytes, const char* verb, const char* at)
+{
+    const char* kind = "out of bounds";
+    for (Fiber* f : w->fibers)
+        if (f->holds(a)) fail(kind, "%s%s of a local variable of another thread", at, verb);
+    for (const Allocation& gone : freed)
+        if (a >= gone.low && a < gone.high)
+            fail("use after free", "%s%s of an array of %zu bytes that has been freed", at, verb,
+                 size_t(gone.high - gone.low));
+    const auto next = allocations.upper_bound(a);
+    if (next != allocations.end() && next->second.low - a <= PAGE)
+        fail(kind, "%s%s of %zu bytes, %zu bytes before the beginning of an array of %zu bytes", at, verb, bytes,
+             size_t(next->second.low - a), size_t(next->second.high - next->second.low));
+    if (next != allocations.begin() && a - std::prev(next)->second.high < PAGE)
+        fail(kind, "%s%s of %zu bytes, %zu bytes behind the end of an array of %zu bytes", at, verb, bytes,
+             size_t(a - std::prev(next)->second.high), size_t(std::prev(next)->second.high - std::prev(next)->second.low));
+    fail(kind, "%s%s of %zu bytes at address %#zx, where no array lies", at, verb, bytes, size_t(a));
 }
 
 // Where an address lies: fills in kind, offset, shadow. False: in what the checker does not look after.
-static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, Kind& kind, uintptr_t& offset, Shadow*& shadow)
+static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, Kind& kind, uintptr_t& offset,
+                  Shadow*& shadow)
 {
     const char* verb = write ? "write" : "read";
-    if (a >= w->shared_low && a + bytes <= w->shared_high) {
-        kind = SHARED, offset = a - w->shared_low, shadow = &w->shared;
+    if (a >= w->shared.low && a + bytes <= w->shared.high) {
+        kind = SHARED, offset = a - w->shared.low, shadow = w->shared_shadow;
         return true;
     }
-    if (a >= w->dynamic_low && a < w->dynamic_high) {
-        kind = DYNAMIC, offset = a - w->dynamic_low, shadow = &w->dynamic;
+    if (w->dynamic.holds(a)) {
+        kind = DYNAMIC, offset = a - w->dynamic.low, shadow = w->dynamic_shadow;
         if (offset + bytes > w->launch->shared_bytes)
             fail("out of bounds", "%s%s of byte %zu of dynamic shared memory; the launch gave it %zu bytes", At(pc).text, verb,
                  size_t(offset + bytes - 1), size_t(w->launch->shared_bytes));
         return true;
     }
-    if (a < w->recent.low || a >= w->recent.high) {
-        auto next = allocations.upper_bound(a);
-        if (next == allocations.end() || a < next->second.low) {
-            for (Fiber* f : w->fibers)
-                if (f->holds(a)) fail("out of bounds", "%s%s of a local variable of another thread", At(pc).text, verb);
-            if (base_of(a) == text_base) return false;  // a __constant__ or __device__ variable
-            if (next != allocations.end() && next->second.low - a <= 4096)
-                fail("out of bounds", "%s%s of %zu bytes, %zu bytes before the beginning of an array of %zu bytes", At(pc).text,
-                     verb, bytes, size_t(next->second.low - a), size_t(next->second.high - next->second.low));
-            if (next != allocations.begin() && a - std::prev(next)->second.high < 4096)
-                fail("out of bounds", "%s%s of %zu bytes, %zu bytes behind the end of an array of %zu bytes", At(pc).text, verb,
-                     bytes, size_t(a - std::prev(next)->second.high),
-                     size_t(std::prev(next)->second.high - std::prev(next)->second.low));
-            fail("out of bounds", "%s%s of %zu bytes at address %#zx, where no array lies; freed, or never made?", At(pc).text,
-                 verb, bytes, size_t(a));
+    if (!(a >= w->recent.low && a < w->recent.high)) {
+        if (w->data.holds(a)) {
+            kind = VARIABLE, offset = a - w->data.low, shadow = w->data_shadow;
+            return a + bytes <= w->data.high;
         }
-        w->recent = next->second;
+        const Allocation* found = allocation_at(a);
+        if (!found) {
+            if (text.holds(a)) return false;
+            Dl_info file;  // a table of numbers that the compiler has made is read-only data
+            if (!write && dladdr((void*)a, &file) && uintptr_t(file.dli_fbase) == text_base) return false;
+            report_outside(w, a, bytes, verb, At(pc).text);
+        }
+        w->recent = *found;
     }
     if (a + bytes > w->recent.high)
         fail("out of bounds", "%s%s of %zu bytes across the end of an array of %zu bytes", At(pc).text, verb, bytes,
@@ -76,6 +103,7 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
     for (const void* own : {(const void*)&sim_threadIdx, (const void*)&sim_blockIdx, (const void*)&sim_blockDim,
                             (const void*)&sim_gridDim})
         if (a - uintptr_t(own) < sizeof(sim_dim)) return;
+    leave_if_asked(w, pc);
     w->recent_pc = pc;
     Kind kind;
     uintptr_t offset;
@@ -88,27 +116,22 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
         for (size_t i = 0; i < bytes; ++i)
             if (!shadow->initialised[offset + i] && !w->unset_pc)  // if another thread is yet to write it, that is a race
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
-    if (write) memset(&shadow->initialised[offset], 1, bytes);
+    if (write) memset(shadow->initialised + offset, 1, bytes);
 
-    for (size_t i = 0; i < bytes;) {
-        Cell& c = shadow->cells[(offset + i) >> 2];
-        const int first = (offset + i) & 3, count = std::min<size_t>(4 - first, bytes - i);
-        const uint8_t mask = ((1 << count) - 1) << first;
-        i += count;
-        if ((c.written & mask) && !(atomic && c.atomic) && !ordered(w, c.write_time, c.write_block, c.writer, kind))
-            report_race(w, "writes", write ? "writes" : "reads", kind, offset, c.writer, c.write_block, c.write_pc, pc);
-        if (write && (c.read & mask) && !ordered(w, c.read_time, c.read_block, as_other(c), kind))
-            report_race(w, "reads", "writes", kind, offset, c.reader, c.read_block, c.read_pc, pc);
-        if (write) {
-            c.write_time = w->time, c.write_block = w->block, c.writer = w->current, c.write_pc = pc;
-            c.written = mask, c.atomic = atomic;
-            if (!atomic) c.read = 0;
-            continue;
+    if (shadow->shift && (a | bytes) & 3 && !shadow->split())
+        fail("memory", "%sthere is no memory left to remember who used each of %zu bytes", At(pc).text, shadow->bytes);
+    for (size_t i = offset >> shadow->shift, last = (offset + bytes - 1) >> shadow->shift; i <= last; ++i) {
+        Cell& c = shadow->cells[i];
+        const char* verb = write ? "writes" : "reads";
+        if (!ordered(w, c.write, kind)) report_race(w, "writes", verb, kind, offset, c.write, pc);
+        if (!atomic && !ordered(w, c.atomic, kind)) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
+        if (write && !ordered(w, c.read, kind)) report_race(w, "reads", verb, kind, offset, c.read, pc);
+        if (atomic) note(w, c.atomic, kind, pc);
+        else if (!write) note(w, c.read, kind, pc);
+        else {  // all that was before is over, or we would not be here
+            c.read.time = c.atomic.time = 0;
+            c.write = {w->time, w->block, uint32_t(pc), uint16_t(w->current), ONE_THREAD};
         }
-        if (!(c.read & mask) || ordered(w, c.read_time, c.read_block, as_other(c), kind)) c.readers = 0;
-        else if (c.read_block != w->block || c.reader >> 5 != w->current >> 5 || c.readers == 2) c.readers = 2;
-        else if (c.reader != w->current) c.readers = 1;
-        c.read_time = w->time, c.read_block = w->block, c.reader = w->current, c.read_pc = pc, c.read = mask;
     }
 }
 
@@ -131,13 +154,20 @@ SIM_ACCESS(1) SIM_ACCESS(2) SIM_ACCESS(4) SIM_ACCESS(8) SIM_ACCESS(16)
     void __tsan_unaligned_read##n(void* p) { look(uintptr_t(p), n, false, false, CALLER); }                             \
     void __tsan_unaligned_write##n(void* p) { look(uintptr_t(p), n, true, false, CALLER); }
 SIM_UNALIGNED(2) SIM_UNALIGNED(4) SIM_UNALIGNED(8) SIM_UNALIGNED(16)
-void __tsan_read_range(void* p, size_t n)
+static void look_at_range(uintptr_t a, size_t n, bool write, size_t pc)
 {
-    for (size_t i = 0; i < n; i += 4) look(uintptr_t(p) + i, n - i < 4 ? 1 : 4, false, false, CALLER);
+    while (n) {
+        const size_t bytes = n >= 4 && a % 4 == 0 ? 4 : 1;
+        look(a, bytes, write, false, pc);
+        a += bytes, n -= bytes;
+    }
 }
-void __tsan_write_range(void* p, size_t n)
+void __tsan_read_range(void* p, size_t n) { look_at_range(uintptr_t(p), n, false, CALLER); }
+void __tsan_write_range(void* p, size_t n) { look_at_range(uintptr_t(p), n, true, CALLER); }
+
+void sim_range(const void* p, size_t n, bool write, const char* file, int line)
 {
-    for (size_t i = 0; i < n; i += 4) look(uintptr_t(p) + i, n - i < 4 ? 1 : 4, true, false, CALLER);
+    look_at_range(uintptr_t(p), n, write, number_of(file, line));
 }
 
 // g++ -fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero calls these; each begins with its place.

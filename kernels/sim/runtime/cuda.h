@@ -5,23 +5,31 @@
 // simulator computes one block at a time, so its thread-local memory is that block's shared memory. C++ takes this word
 // wherever CUDA takes __shared__: inside functions, where it implies static, and behind extern.
 #pragma once
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
+#include <math.h>    // not <cmath>: exp, abs and the others for float and double, without std::
+#include <stdlib.h>
 #include <type_traits>
 #include <utility>
+
+// Not <cstring> and <cstdio>: they also have an `index`, a `remove` and others, which a .cu file may call its own.
+extern "C" {
+void* memcpy(void*, const void*, size_t) noexcept;
+void* memset(void*, int, size_t) noexcept;
+int printf(const char*, ...);
+int sprintf(char*, const char*, ...) noexcept;
+}
 
 #define __global__
 #define __device__
 #define __host__
-#define __constant__ static
+#define __constant__
+#define __managed__
 #define __shared__ thread_local
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))  // not alignas, which may not stand between the words of a type
 #define __restrict__ __restrict
 #define __MINICNN_SIM__ 1
 
@@ -30,6 +38,18 @@
 #undef NAN
 #undef HUGE_VAL
 #undef HUGE_VALF
+#undef M_PI
+#undef M_E
+#undef M_SQRT2
+#undef INT_MAX
+#undef INT_MIN
+#undef UINT_MAX
+#undef LLONG_MAX
+#undef FLT_MAX
+#undef FLT_MIN
+#undef FLT_EPSILON
+#undef DBL_MAX
+#undef DBL_EPSILON
 
 // In check mode g++ calls the checker before every access to memory (checker.h); the helpers below are not asked.
 #define SIM_UNCHECKED __attribute__((no_sanitize("thread", "undefined")))
@@ -40,15 +60,46 @@
 #endif
 
 // Vector types: 2 and 4 elements are aligned as a whole, up to 16 bytes, so that one instruction moves them -------------
+#ifdef SIM_CHECK
+// g++ shows the checker no `y[i] = f()` where f returns a struct. With an operator of its own, it is an access in there:
+// of the largest pieces that one instruction moves, which is what the hardware wants aligned.
+#define SIM_ASSIGNED(S)                                                                                                 \
+    __attribute__((always_inline)) S& operator=(const S& other)                                                        \
+    {                                                                                                                   \
+        constexpr int piece = sizeof(S) % 16 == 0 && alignof(S) == 16 ? 16 : int(alignof(S));                           \
+        using Piece = typename sim_piece<piece>::type;                                                                  \
+        for (size_t i = 0; i < sizeof(S) / piece; ++i)                                                                  \
+            reinterpret_cast<Piece*>(this)[i] = reinterpret_cast<const Piece*>(&other)[i];                              \
+        return *this;                                                                                                   \
+    }
+template <int bytes> struct sim_piece;
+template <> struct sim_piece<1> { typedef uint8_t type __attribute__((may_alias)); };
+template <> struct sim_piece<2> { typedef uint16_t type __attribute__((may_alias)); };
+template <> struct sim_piece<4> { typedef uint32_t type __attribute__((may_alias)); };
+template <> struct sim_piece<8> { typedef uint64_t type __attribute__((may_alias)); };
+template <> struct sim_piece<16> { typedef unsigned __int128 type __attribute__((may_alias)); };
+#else
+#define SIM_ASSIGNED(S)
+#endif
 #define SIM_VECTOR(T, N)                                                                                                \
-    struct alignas(sizeof(T) * 2) N##2 { T x, y; };                                                                     \
-    struct N##3 { T x, y, z; };                                                                                         \
-    struct alignas(sizeof(T) * 4 > 16 ? 16 : sizeof(T) * 4) N##4 { T x, y, z, w; };                                     \
+    struct alignas(sizeof(T) * 2) N##2 {                                                                                \
+        T x, y;                                                                                                         \
+        SIM_ASSIGNED(N##2)                                                                                              \
+    };                                                                                                                  \
+    struct N##3 {                                                                                                       \
+        T x, y, z;                                                                                                      \
+        SIM_ASSIGNED(N##3)                                                                                              \
+    };                                                                                                                  \
+    struct alignas(sizeof(T) * 4 > 16 ? 16 : sizeof(T) * 4) N##4 {                                                      \
+        T x, y, z, w;                                                                                                   \
+        SIM_ASSIGNED(N##4)                                                                                              \
+    };                                                                                                                  \
     SIM_FN N##2 make_##N##2(T x, T y) { return {x, y}; }                                                                \
     SIM_FN N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }                                                        \
     SIM_FN N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 SIM_VECTOR(int, int) SIM_VECTOR(unsigned, uint) SIM_VECTOR(float, float) SIM_VECTOR(double, double)
-SIM_VECTOR(short, short) SIM_VECTOR(signed char, char) SIM_VECTOR(unsigned char, uchar) SIM_VECTOR(long long, longlong)
+SIM_VECTOR(short, short) SIM_VECTOR(unsigned short, ushort) SIM_VECTOR(signed char, char) SIM_VECTOR(unsigned char, uchar)
+SIM_VECTOR(long long, longlong) SIM_VECTOR(unsigned long long, ulonglong)
 
 struct dim3 {
     unsigned x, y, z;
@@ -71,6 +122,7 @@ void sim_source(uint32_t mask, int lane, const char* op, const char* file, int l
 uint32_t sim_activemask();
 int sim_lane();
 void sim_atomic(const volatile void* address, int bytes, const char* file, int line);  // tell the checker
+void sim_range(const void* address, size_t bytes, bool write, const char* file, int line);
 void sim_assert_failed(const char* condition, const char* file, int line);
 }
 #define threadIdx (*const_cast<const sim_dim*>(&sim_threadIdx))
@@ -80,8 +132,27 @@ void sim_assert_failed(const char* condition, const char* file, int line);
 #define warpSize 32
 #define SIM_HERE const char *file_ = __builtin_FILE(), int line_ = __builtin_LINE()  // of the caller
 
+#ifdef SIM_CHECK  // these are calls, into which the checker does not see
+SIM_FN void* sim_memcpy(void* to, const void* from, size_t bytes, SIM_HERE)
+{
+    sim_range(from, bytes, false, file_, line_);
+    sim_range(to, bytes, true, file_, line_);
+    return __builtin_memcpy(to, from, bytes);
+}
+SIM_FN void* sim_memset(void* to, int value, size_t bytes, SIM_HERE)
+{
+    sim_range(to, bytes, true, file_, line_);
+    return __builtin_memset(to, value, bytes);
+}
+#endif
+
 #include "sync.h"
 #include "atomics.h"
 #include "intrinsics.h"
 #include "half.h"
 #include "table.h"
+#include "glue.h"
+#ifdef SIM_CHECK
+#define memcpy sim_memcpy
+#define memset sim_memset
+#endif

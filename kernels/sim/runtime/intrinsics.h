@@ -10,37 +10,65 @@ template <class T> static inline __attribute__((always_inline)) T __ldg(const T*
 template <class A, class B> SIM_FN std::common_type_t<A, B> min(A a, B b)
 {
     using T = std::common_type_t<A, B>;
-    return T(b) < T(a) ? T(b) : T(a);
+    return T(b) < T(a) || T(a) != T(a) ? T(b) : T(a);  // of a number and a NaN, the number
 }
 template <class A, class B> SIM_FN std::common_type_t<A, B> max(A a, B b)
 {
     using T = std::common_type_t<A, B>;
-    return T(a) < T(b) ? T(b) : T(a);
+    return T(a) < T(b) || T(a) != T(a) ? T(b) : T(a);
 }
 
+// Numbers ---------------------------------------------------------------------------------------------------------------
 #define __expf sim_expf  // the C library has functions of these names
 #define __exp10f sim_exp10f
 #define __logf sim_logf
-#define __log2f log2f
+#define __log2f sim_log2f
+#define __log10f sim_log10f
 #define __powf sim_powf
-#define __sinf sinf
-#define __cosf cosf
+#define __sinf sim_sinf
+#define __cosf sim_cosf
+#define __tanf sim_tanf
 SIM_FN float sim_expf(float x) { return expf(x); }
 SIM_FN float sim_exp10f(float x) { return powf(10, x); }
 SIM_FN float sim_logf(float x) { return logf(x); }
+SIM_FN float sim_log2f(float x) { return log2f(x); }
+SIM_FN float sim_log10f(float x) { return log10f(x); }
 SIM_FN float sim_powf(float x, float y) { return powf(x, y); }
+SIM_FN float sim_sinf(float x) { return sinf(x); }
+SIM_FN float sim_cosf(float x) { return cosf(x); }
+SIM_FN float sim_tanf(float x) { return tanf(x); }
 SIM_FN float __fdividef(float a, float b) { return a / b; }
+SIM_FN float fdividef(float a, float b) { return a / b; }
 SIM_FN float __frcp_rn(float a) { return 1.f / a; }
+SIM_FN double __drcp_rn(double a) { return 1. / a; }
 SIM_FN float __fsqrt_rn(float a) { return sqrtf(a); }
-SIM_FN float __fadd_rn(float a, float b) { return a + b; }
-SIM_FN float __fmul_rn(float a, float b) { return a * b; }
-SIM_FN double __dadd_rn(double a, double b) { return a + b; }
-SIM_FN double __dmul_rn(double a, double b) { return a * b; }
+SIM_FN double __dsqrt_rn(double a) { return sqrt(a); }
 SIM_FN float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
+SIM_FN double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
+// Each rounds by itself: no product is taken into the sum that follows (the compiler would, and so would nvcc).
+template <class T> SIM_FN T sim_rounded(T value)
+{
+    asm volatile("" : "+m"(value));
+    return value;
+}
+SIM_FN float __fadd_rn(float a, float b) { return sim_rounded(a + b); }
+SIM_FN float __fsub_rn(float a, float b) { return sim_rounded(a - b); }
+SIM_FN float __fmul_rn(float a, float b) { return sim_rounded(a * b); }
+SIM_FN float __fdiv_rn(float a, float b) { return a / b; }
+SIM_FN double __dadd_rn(double a, double b) { return sim_rounded(a + b); }
+SIM_FN double __dsub_rn(double a, double b) { return sim_rounded(a - b); }
+SIM_FN double __dmul_rn(double a, double b) { return sim_rounded(a * b); }
+SIM_FN double __ddiv_rn(double a, double b) { return a / b; }
 SIM_FN float __saturatef(float a) { return a > 0 ? (a < 1 ? a : 1) : 0; }  // NaN becomes 0, as on a GPU
 SIM_FN float rsqrtf(float a) { return 1.f / sqrtf(a); }
+SIM_FN float rsqrt(float a) { return 1.f / sqrtf(a); }
 SIM_FN double rsqrt(double a) { return 1. / sqrt(a); }
+SIM_FN float rcbrtf(float a) { return 1.f / cbrtf(a); }
+SIM_FN double rcbrt(double a) { return 1. / cbrt(a); }
+SIM_FN float normcdff(float a) { return 0.5f * erfcf(-a * 0.70710678f); }
+SIM_FN double normcdf(double a) { return 0.5 * erfc(-a * 0.70710678118654752); }
 
+// Numbers as bits, and back ---------------------------------------------------------------------------------------------
 SIM_FN int __float_as_int(float f) { return sim_from_bits<int>(sim_to_bits(f)); }
 SIM_FN float __int_as_float(int i) { return sim_from_bits<float>(sim_to_bits(i)); }
 SIM_FN unsigned __float_as_uint(float f) { return sim_from_bits<unsigned>(sim_to_bits(f)); }
@@ -48,23 +76,54 @@ SIM_FN float __uint_as_float(unsigned i) { return sim_from_bits<float>(sim_to_bi
 SIM_FN long long __double_as_longlong(double d) { return sim_from_bits<long long>(sim_to_bits(d)); }
 SIM_FN double __longlong_as_double(long long i) { return sim_from_bits<double>(sim_to_bits(i)); }
 
+// Whole numbers ---------------------------------------------------------------------------------------------------------
 SIM_FN int __popc(unsigned x) { return __builtin_popcount(x); }
-SIM_FN int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
+SIM_FN int __popcll(sim_ull x) { return __builtin_popcountll(x); }
 SIM_FN int __clz(int x) { return x ? __builtin_clz(unsigned(x)) : 32; }
-SIM_FN int __clzll(long long x) { return x ? __builtin_clzll((unsigned long long)x) : 64; }
+SIM_FN int __clzll(long long x) { return x ? __builtin_clzll(sim_ull(x)) : 64; }
 SIM_FN int __ffs(int x) { return __builtin_ffs(x); }
+SIM_FN int __ffsll(long long x) { return __builtin_ffsll(x); }
 SIM_FN unsigned __brev(unsigned x)
 {
     unsigned turned = 0;
     for (int i = 0; i < 32; ++i) turned |= (x >> i & 1) << (31 - i);
     return turned;
 }
-SIM_FN int __float2int_rn(float f) { return int(nearbyintf(f)); }
-SIM_FN int __float2int_rd(float f) { return int(floorf(f)); }
-SIM_FN int __mul24(int a, int b) { return a * b; }
+SIM_FN int sim_24(int a) { return int(unsigned(a) << 8) >> 8; }
+SIM_FN int __mul24(int a, int b) { return int(unsigned(sim_24(a)) * unsigned(sim_24(b))); }
+SIM_FN int __mulhi(int a, int b) { return int((long long)a * b >> 32); }
 SIM_FN unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }
-SIM_FN unsigned long long __umul64hi(unsigned long long a, unsigned long long b)
+SIM_FN long long __mul64hi(long long a, long long b) { return (long long)((__int128)a * b >> 64); }
+SIM_FN sim_ull __umul64hi(sim_ull a, sim_ull b) { return sim_ull((unsigned __int128)a * b >> 64); }
+SIM_FN unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by)
 {
-    return (unsigned long long)((unsigned __int128)a * b >> 64);
+    return unsigned(((uint64_t(high) << 32 | low) << (by & 31)) >> 32);
 }
+SIM_FN unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by)
+{
+    return unsigned((uint64_t(high) << 32 | low) >> (by & 31));
+}
+
+// Rounding to whole numbers: what does not fit becomes the nearest number that does, and NaN becomes 0, as on a GPU.
+template <class To, class From> SIM_FN To sim_whole(From rounded)
+{
+    const To least = std::is_signed_v<To> ? To(To(1) << (8 * sizeof(To) - 1)) : To(0), most = To(~least);
+    if (rounded != rounded) return 0;
+    if (rounded <= From(least)) return least;
+    return rounded >= From(most) ? most : To(rounded);
+}
+#define SIM_WHOLE(from, From, to, To)                                                                                   \
+    SIM_FN To __##from##2##to##_rn(From f) { return sim_whole<To>(nearbyint(f)); }                                      \
+    SIM_FN To __##from##2##to##_rz(From f) { return sim_whole<To>(trunc(f)); }                                          \
+    SIM_FN To __##from##2##to##_rd(From f) { return sim_whole<To>(floor(f)); }                                          \
+    SIM_FN To __##from##2##to##_ru(From f) { return sim_whole<To>(ceil(f)); }
+SIM_WHOLE(float, float, int, int) SIM_WHOLE(float, float, uint, unsigned) SIM_WHOLE(float, float, ll, long long)
+SIM_WHOLE(double, double, int, int) SIM_WHOLE(double, double, uint, unsigned) SIM_WHOLE(double, double, ll, long long)
+SIM_FN float __int2float_rn(int i) { return float(i); }
+SIM_FN float __uint2float_rn(unsigned i) { return float(i); }
+SIM_FN float __ll2float_rn(long long i) { return float(i); }
+SIM_FN double __int2double_rn(int i) { return double(i); }
+SIM_FN float __double2float_rn(double d) { return float(d); }
+
+SIM_FN void __trap(SIM_HERE) { sim_assert_failed("__trap() was reached", file_, line_); }
 #define assert(condition) ((condition) ? (void)0 : sim_assert_failed(#condition, __FILE__, __LINE__))

@@ -36,6 +36,7 @@ static inline void set_current(Worker* w, int thread)
 extern "C" void sim_begin()
 {
     Worker* w = worker;
+    leave_if_asked(w, w->recent_pc);
     const int thread = w->order[sim_next++];
     w->threads[thread].fiber = w->fiber;
     w->threads[thread].warp_time = w->block_time;
@@ -82,7 +83,7 @@ static void tell_unset(Worker* w)
 {
     if (!w->unset_pc) return;
     w->current = w->unset_by;
-    fail("uninitialised", "%sread of %s memory at byte %zu, which nobody has written", At(w->unset_pc).text,
+    fail("uninitialised", "%sread of %s at byte %zu, which nobody has written", At(w->unset_pc).text,
          NAMES[w->unset_kind], w->unset_at);
 }
 
@@ -123,6 +124,7 @@ extern "C" void sim_end()
 static void barrier(Worker* w, const char* op, const char* file, int line)
 {
     Thread& me = w->threads[w->current];
+    leave_if_asked(w, file, line);
     if (w->launch->mode & CHECKED) {
         if (w->done)
             fail("divergent barrier", "#%s:%d#this thread waits at %s, but %d of the block's %d threads have ended", file,
@@ -164,6 +166,7 @@ extern "C" const uint64_t* sim_exchange(uint32_t mask, uint64_t bits, const char
     Worker* w = worker;
     const int own = w->current, lane = own & 31, first = own & ~31;
     const char* kind = "shuffle mask";
+    leave_if_asked(w, file, line);
     Thread& me = w->threads[own];
     if (!(mask >> lane & 1))
         fail(kind, "#%s:%d#lane %d calls %s with the mask 0x%08x, in which it is not", file, line, lane, op, mask);

@@ -4,7 +4,9 @@
 #include <csetjmp>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <dlfcn.h>
 #include <map>
 #include <mutex>
@@ -13,9 +15,18 @@
 
 struct sim_dim { unsigned x, y, z; };
 
-enum Mode : uint32_t { ORDER = 3, FORWARD = 0, BACKWARD = 1, SHUFFLED = 2, CHECKED = 4, FLUSH_TO_ZERO = 8 };
+enum Mode : uint32_t {
+    ORDER = 3, FORWARD = 0, BACKWARD = 1, SHUFFLED = 2, CHECKED = 4, FLUSH_TO_ZERO = 8, INTERRUPTIBLE = 16
+};
 
-// What Python asks for. `run` and `shared_range` come from the compiled .cu file, see table.h and module.py.
+struct Range {
+    uintptr_t low, high;
+    bool holds(uintptr_t address) const { return address >= low && address < high; }
+};
+// Of the compiled .cu file: the block's static shared memory (of the calling worker), its other variables, its code.
+struct sim_ranges { Range shared, data, text; };
+
+// What Python asks for. `run` and `ranges` come from the compiled .cu file, see table.h and glue.h.
 struct sim_launch {
     void (*run)(void**);
     void** arguments;
@@ -23,11 +34,12 @@ struct sim_launch {
     uint64_t shared_bytes;  // dynamic shared memory
     uint32_t mode, workers;
     uint64_t seed;
-    void (*shared_range)(void** low, void** high);  // static shared memory of the calling worker
-    void* (*dynamic)();                             // and its dynamic shared memory, or null
-    double seconds;                                 // of CPU time, then it is taken for a hang
-    char* report;                                   // "" if all went well
-    uint32_t report_bytes;
+    void (*ranges)(sim_ranges*);
+    void* (*dynamic)();      // where the calling worker's dynamic shared memory is; null: the file mentions none
+    const uint64_t* guards;  // offset and size of C++'s notes that a variable in shared memory has been initialised
+    uint32_t guard_count, report_bytes;
+    double seconds;          // of a worker's CPU time, then it is taken for a hang
+    char* report;            // "" if all went well
 };
 
 extern "C" {
@@ -36,8 +48,8 @@ sim_dim sim_blockDim, sim_gridDim;
 __thread int sim_next, sim_count;
 }
 
-enum Kind { GLOBAL, SHARED, DYNAMIC };
-static const char* NAMES[] = {"global", "shared", "dynamic shared"};
+enum Kind { GLOBAL, VARIABLE, SHARED, DYNAMIC };  // the last two belong to one block
+static const char* NAMES[] = {"global memory", "the file's own variables", "shared memory", "dynamic shared memory"};
 
 enum Status : uint8_t { NEW, RUNNING, READY, AT_BARRIER, AT_EXCHANGE, DONE };
 
@@ -52,25 +64,66 @@ struct Thread {
     int turn;            // counts exchanges: results of two in a row lie in two buffers
 };
 
-// Of each 4 bytes of memory: who wrote and who read them last, and when. Only in check mode.
-struct Cell {
-    uint32_t write_time, read_time, write_block, read_block, write_pc, read_pc;
-    uint16_t writer, reader;
-    uint8_t written, read;  // which of the 4 bytes
-    bool atomic;            // the write was
-    uint8_t readers;        // 0: one thread; 1: several of one warp; 2: of several warps
+// Accesses of one kind to the same bytes: the last one, and whether others were there that it did not wait for.
+enum Spread : uint8_t { ONE_THREAD, ONE_WARP, ONE_BLOCK, SEVERAL_BLOCKS };
+struct Trace {
+    uint32_t time, block, pc;  // time 0: there was none
+    uint16_t thread;
+    Spread spread;
 };
+struct Cell { Trace write, atomic, read; };
+
+// What check mode remembers of some memory. A cell stands for 4 bytes, or for 1 as soon as one access is smaller.
 struct Shadow {
-    std::vector<Cell> cells;
-    std::vector<uint8_t> initialised;  // by byte
-    void resize(size_t bytes)
+    size_t bytes;
+    int shift = 2;
+    Cell* cells;
+    uint8_t* initialised;  // by byte
+
+    explicit Shadow(size_t bytes) : bytes(bytes)
     {
-        cells.assign((bytes + 7) / 4, Cell{});
-        initialised.assign(bytes + 8, 0);
+        cells = new_cells();
+        initialised = (uint8_t*)calloc(bytes + 16, 1);
+    }
+    Shadow(const Shadow&) = delete;
+    ~Shadow()
+    {
+        if (cells) munmap(cells, cell_bytes());
+        free(initialised);
+    }
+    bool good() const { return cells && initialised; }  // else there was not enough memory
+    bool split()
+    {
+        Cell* coarse = cells;
+        const size_t coarse_bytes = cell_bytes();
+        shift = 0;
+        cells = new_cells();
+        for (size_t i = 0; cells && i < bytes; ++i) cells[i] = coarse[i >> 2];
+        munmap(coarse, coarse_bytes);
+        return cells;
+    }
+    void forget() { memset(cells, 0, cell_bytes()); }
+
+private:
+    size_t cell_bytes() const { return ((bytes >> shift) + 2) * sizeof(Cell); }
+    Cell* new_cells()  // pages that nobody touches cost nothing, and large ones are cheaper to touch
+    {
+        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (made == MAP_FAILED) return nullptr;
+        madvise(made, cell_bytes(), MADV_HUGEPAGE);
+        return (Cell*)made;
     }
 };
-struct Allocation { uintptr_t low, high; Shadow* shadow; void* map; size_t map_bytes; };
+
+struct Allocation {
+    uintptr_t low, high;
+    Shadow* shadow;  // null: made while checking was off
+    void* map;
+    size_t map_bytes;
+};
 static std::map<uintptr_t, Allocation> allocations;  // by their ends
+static std::deque<Allocation> freed;                 // not given back yet, so that a use is seen
+static std::map<uintptr_t, Shadow*> variables;       // of __device__ and __constant__ variables, by the file's data
 static std::mutex allocations_lock;
 
 // One per worker thread: it computes one block at a time.
@@ -85,46 +138,26 @@ struct Worker {
     Fiber* fiber = nullptr;
     Context scheduler;
     jmp_buf way_out;                         // of compute_block
-    int current = -1, done = 0, waiting = 0; // thread that runs; how many have ended; how many are at the barrier
+    volatile int current = -1;               // the thread that runs; -1: none, so a fault is not the kernel's
+    int done = 0, waiting = 0;               // how many have ended; how many are at the barrier
     uint64_t exchanged[32][2][32];           // by warp, turn, lane
     int votes[3], results[3];                // count, and, or
     uint32_t block = 0;
     uint32_t time = 1, launch_time = 1, block_time = 1;  // counts meetings; start of the launch; last __syncthreads
-    uintptr_t shared_low = 0, shared_high = 0, dynamic_low = 0, dynamic_high = 0;
-    Shadow shared, dynamic;
+    Range shared{}, data{}, dynamic{};
+    Shadow *shared_shadow = nullptr, *dynamic_shadow = nullptr, *data_shadow = nullptr;
     size_t recent_pc = 0;                    // of the last access that was looked at
     size_t unset_pc = 0, unset_at = 0;       // a read of what nobody had written, told when the block next meets
     Kind unset_kind = GLOBAL;
     int unset_by = 0;
-    Allocation recent{};  // most accesses go where the last one went
+    Allocation recent{};                     // most accesses go where the last one went
     std::minstd_rand random;
-    pthread_t thread;
+    std::atomic<bool> asked{false};          // to leave, by a signal that came at a bad moment: see signals.h
 };
 static __thread Worker* worker;
 static uint32_t last_time = 1;  // over all launches
 static uintptr_t text_base;     // of the compiled .cu file: addresses in reports count from here
-
-// End the kernel with a report: kind, then the sentence. An address in it, @0x1234@, is turned into file:line by Python.
-[[noreturn]] static void fail(const char* kind, const char* format, ...)
-{
-    Worker* w = worker;
-    if (!w->failed) {
-        char* to = w->launch->report;
-        size_t left = w->launch->report_bytes;
-        size_t n = snprintf(to, left, "%s|", kind);
-        va_list values;
-        va_start(values, format);
-        n += vsnprintf(to + n, left - n, format, values);
-        va_end(values);
-        if (n < left && w->current >= 0) {
-            const sim_dim &b = sim_blockIdx, &t = w->threads[w->current].index;
-            snprintf(to + n, left - n, "|%u,%u,%u|%u,%u,%u", b.x, b.y, b.z, t.x, t.y, t.z);
-        }
-    }
-    w->failed = true;
-    *w->stop = true;
-    longjmp(w->way_out, 1);  // the kernel's stacks are left as they are
-}
+static Range text;
 
 // A place in the .cu file: the address of a machine instruction, or, for atomics, the number of a place that C++ told.
 static const size_t TOLD = size_t(1) << 31;
@@ -147,8 +180,29 @@ struct At {  // as text for a report
     }
 };
 
-static uintptr_t base_of(uintptr_t pc)
+// End the kernel with a report: kind, then the sentence. An address in it, @0x1234@, is turned into file:line by Python.
+[[noreturn]] static void fail(const char* kind, const char* format, ...)
 {
-    Dl_info found;
-    return dladdr((void*)pc, &found) ? uintptr_t(found.dli_fbase) : 0;
+    Worker* w = worker;
+    char sentence[2048];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(sentence, sizeof sentence, format, values);
+    va_end(values);
+    if (w->unset_pc && !strcmp(kind, "out of bounds")) {  // the wrong index may well be what nobody had written
+        kind = "uninitialised";
+        w->current = w->unset_by;
+        snprintf(sentence, sizeof sentence, "%sread of %s at byte %zu, which nobody has written; then an access out of "
+                 "bounds", At(w->unset_pc).text, NAMES[w->unset_kind], w->unset_at);
+    }
+    if (!w->stop->exchange(true)) {  // of several workers, the first tells
+        const int n = snprintf(w->launch->report, w->launch->report_bytes, "%s|%s", kind, sentence);
+        if (w->current >= 0) {
+            const sim_dim &b = sim_blockIdx, &t = w->threads[w->current].index;
+            snprintf(w->launch->report + n, w->launch->report_bytes - n, "|%u,%u,%u|%u,%u,%u", b.x, b.y, b.z, t.x, t.y,
+                     t.z);
+        }
+    }
+    w->failed = true;
+    longjmp(w->way_out, 1);  // the kernel's stacks are left as they are
 }

@@ -1,0 +1,224 @@
+"""Races that hide well: in single bytes, between blocks, behind atomics, in a file's own variables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minicnn.kernels import sim
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+# the kernel (HERE marks the line), grid, block, arguments
+RACES = {
+    "bytes that share a word": ("""
+extern "C" __global__ void k(unsigned char* y) {
+    __shared__ unsigned char tile[64];
+    tile[threadIdx.x] = threadIdx.x;                                                 // EITHER
+    y[threadIdx.x] = tile[(threadIdx.x / 4 * 4 + 8) % 64 + threadIdx.x % 4];         // EITHER
+}""", 1, 64, lambda: [np.zeros(64, np.uint8)]),
+    "the first of two halves of a word": ("""
+extern "C" __global__ void k(unsigned short* y) {
+    if (threadIdx.x < 2) y[threadIdx.x] = 1;
+    if (threadIdx.x == 40) y[2] = y[0];                                              // HERE
+}""", 1, 64, lambda: [np.zeros(4, np.uint16)]),
+    "two blocks read, the second writes": ("""
+extern "C" __global__ void k(float* y) {
+    float v = y[0];
+    __syncthreads();
+    if (blockIdx.x == 1 && threadIdx.x == 0) y[0] = v + 1;                           // HERE
+}""", 2, 32, lambda: [floats(1)]),
+    "a plain write, then atomics of two warps": ("""
+extern "C" __global__ void k(int* y) {
+    if (threadIdx.x == 0) y[0] = 1;
+    __syncwarp();
+    if (threadIdx.x % 32 == 1) atomicAdd(y, 1);                                      // HERE
+}""", 1, 64, lambda: [np.zeros(1, np.int32)]),
+    "an atomic of another warp, then a plain read": ("""
+extern "C" __global__ void k(int* y) {
+    if (threadIdx.x % 32 == 0) atomicAdd(y, 1);                                      // EITHER
+    __syncwarp();
+    if (threadIdx.x == 33) y[1] = y[0];                                              // EITHER
+}""", 1, 64, lambda: [np.zeros(2, np.int32)]),
+    "the result of an atomic, read by another block": ("""
+extern "C" __global__ void k(int* y) {
+    if (threadIdx.x == 0) atomicAdd(y, 1);                                           // EITHER
+    __syncthreads();
+    y[1 + blockIdx.x * 32 + threadIdx.x] = y[0];                                     // EITHER
+}""", 2, 32, lambda: [np.zeros(65, np.int32)]),
+    "a device variable": ("""
+__device__ float total;
+extern "C" __global__ void k(const float* x) {
+    total += x[threadIdx.x];                                                         // HERE
+}""", 1, 32, lambda: [floats(32)]),
+    "one of two arrays in dynamic memory": ("""
+extern "C" __global__ void k(float* y) {
+    extern __shared__ float room[];
+    float* first = room;
+    float* second = room + 31;
+    first[threadIdx.x] = 1;                                                          // EITHER
+    second[threadIdx.x] = 2;                                                         // EITHER
+    __syncthreads();
+    y[threadIdx.x] = first[threadIdx.x] + second[threadIdx.x];
+}""", 1, 32, lambda: [floats(32)], 256),
+    "a helper called from two threads": ("""
+__device__ void put(float* where, float v) {
+    *where = v;                                                                      // HERE
+}
+extern "C" __global__ void k(float* y) { put(y + threadIdx.x / 2, 1); }
+""", 1, 4, lambda: [floats(2)]),
+    "through float4": ("""
+extern "C" __global__ void k(float4* y) {
+    if (threadIdx.x == 0) y[0] = make_float4(1, 2, 3, 4);
+    if (threadIdx.x == 32) ((float*)y)[3] = 5;                                       // HERE
+}""", 1, 64, lambda: [floats(4)]),
+    "halves by one thread each, two by another": ("""
+#include <cuda_fp16.h>
+extern "C" __global__ void k(half* y) {
+    y[threadIdx.x] = __float2half(1);                                                // EITHER
+    if (threadIdx.x == 0) y[40] = __float2half(2);                                   // EITHER
+}""", 1, 64, lambda: [np.zeros(64, np.float16)]),
+    "structs of three": ("""
+extern "C" __global__ void k(float* y) {
+    ((float3*)y)[threadIdx.x / 2] = make_float3(1, 2, 3);                            // HERE
+}""", 1, 4, lambda: [floats(6)]),
+    "copied by memcpy": ("""
+extern "C" __global__ void k(float* y) {
+    if (threadIdx.x == 40) y[0] = 1;                                                 // EITHER
+    if (threadIdx.x == 0) memcpy(y + 2, y, 8);                                       // EITHER
+}""", 1, 64, lambda: [floats(4)]),
+    "swapped in place": ("""
+extern "C" __global__ void k(float* y, int n) {
+    int i = threadIdx.x;
+    float v = y[n - 1 - i];                                                          // EITHER
+    y[i] = v;                                                                        // EITHER
+}""", 1, 64, lambda: [floats(64), 64]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
+@pytest.mark.parametrize("what", RACES)
+def test_found_in_every_order(what, order):
+    """A race is a race whichever thread happens to come first."""
+    text, grid, block, arguments, *shared = RACES[what]
+    with pytest.raises(sim.KernelFault) as caught:
+        sim.launch(text, "k", grid, block, arguments(), *shared, order=order, seed=1)
+    fault = caught.value
+    lines = text.splitlines()
+    assert fault.kind == "race" and fault.line and fault.other_line, str(fault)
+    if order == "forward":
+        marked = {i for i, line in enumerate(lines, 1) if "HERE" in line or "EITHER" in line}
+        assert fault.line in marked, str(fault)
+
+
+# the same pictures without the mistake
+CLEAN = {
+    "bytes, each thread its own": ("""
+extern "C" __global__ void k(unsigned char* y) {
+    __shared__ unsigned char tile[64];
+    tile[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    y[threadIdx.x] = tile[63 - threadIdx.x];
+}""", 1, 64, lambda: [np.zeros(64, np.uint8)], np.arange(64)[::-1]),
+    "a word, then its bytes": ("""
+extern "C" __global__ void k(unsigned char* y) {
+    __shared__ unsigned int word;
+    if (threadIdx.x == 0) word = 0x04030201u;
+    __syncthreads();
+    y[threadIdx.x] = ((unsigned char*)&word)[threadIdx.x];
+    __syncthreads();
+    if (threadIdx.x == 3) word = 0;
+}""", 1, 4, lambda: [np.zeros(4, np.uint8)], [1, 2, 3, 4]),
+    "many blocks read the same": ("""
+extern "C" __global__ void k(float* y) {
+    float v = y[0];
+    __syncthreads();
+    y[1 + blockIdx.x * 32 + threadIdx.x] = v + 1;
+}""", 2, 32, lambda: [floats(65)], np.r_[0, np.ones(64)]),
+    "atomics, a barrier, a plain read": ("""
+extern "C" __global__ void k(int* y) {
+    __shared__ int count;
+    if (threadIdx.x == 0) count = 0;
+    __syncthreads();
+    atomicAdd(&count, 2);
+    __syncthreads();
+    y[threadIdx.x] = count;
+    __syncthreads();
+    if (threadIdx.x == 1) count = 7;
+}""", 1, 64, lambda: [np.zeros(64, np.int32)], np.full(64, 128)),
+    "a device variable changed atomically": ("""
+__device__ int total;
+extern "C" __global__ void k(int* y) {
+    atomicAdd(&total, 1);
+    y[threadIdx.x] = 1;
+}""", 1, 32, lambda: [np.zeros(32, np.int32)], np.ones(32)),
+    "broadcast within each warp": ("""
+extern "C" __global__ void k(float* y) {
+    __shared__ float s[2];
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    for (int round = 0; round < 3; ++round) {
+        if (lane == round) s[warp] = 10 * warp + round;
+        __syncwarp();
+        y[threadIdx.x] = s[warp];
+        __syncwarp();
+    }
+}""", 1, 64, lambda: [floats(64)], np.repeat([2, 12], 32)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
+@pytest.mark.parametrize("what", CLEAN)
+def test_no_false_alarm(what, order):
+    """What is right passes, with the right numbers."""
+    text, grid, block, arguments, expected = CLEAN[what]
+    given = arguments()
+    sim.launch(text, "k", grid, block, given, order=order, seed=2)
+    np.testing.assert_array_equal(given[0], expected)
+
+
+def test_one_launch_after_another_is_no_race():
+    """A launch waits for the one before it, so what that wrote may be read and written by any thread."""
+    text = """
+__device__ float kept[32];
+extern "C" __global__ void store(const float* x) { kept[threadIdx.x] = x[threadIdx.x]; }
+extern "C" __global__ void turn(float* y) { y[threadIdx.x] = kept[31 - threadIdx.x]; kept[31 - threadIdx.x] = 0; }
+"""
+    x, y = np.arange(32, dtype=np.float32), floats(32)
+    for _ in range(3):
+        sim.launch(text, "store", 1, 32, [x])
+        sim.launch(text, "turn", 1, 32, [y])
+        np.testing.assert_array_equal(y, x[::-1])
+
+
+def test_both_lines_and_threads_are_named():
+    text, grid, block, arguments = RACES["through float4"]
+    with pytest.raises(sim.KernelFault, match=r"mine\.cu:4: race in k: block \(0,0,0\), thread \(32,0,0\): this thread "
+                       r"writes global memory .* thread \(0,0,0\) of the same block writes in line 3"):  # fmt: skip
+        sim.launch(text, "k", grid, block, arguments(), filename="mine.cu")
+
+
+@pytest.mark.parametrize("name", ["plain", "generic<float, 64>"])
+def test_shared_variables_are_named(name):
+    """Not a byte of all shared memory, but of the variable; also the second of its name, and in templates."""
+    text = """
+template <typename T, int N> __device__ void fill(T* y) {
+    __shared__ T first[N];
+    { __shared__ int tile[4]; tile[threadIdx.x % 4] = 0; }
+    __syncthreads();
+    if (threadIdx.x == 0) first[0] = 2;
+    { __shared__ T tile[N]; tile[threadIdx.x] = 1; y[threadIdx.x] = tile[(threadIdx.x + 1) % N]; }
+}
+template <typename T, int N> __global__ void generic(T* y) { if (threadIdx.x < 4) fill<T, N>(y); else __syncthreads(); }
+extern "C" __global__ void plain(float* y) {
+    __shared__ float other[9], tile_2[64];
+    tile_2[threadIdx.x] = 1;
+    y[threadIdx.x] = tile_2[(threadIdx.x + 1) % 64] + (threadIdx.x < 0 ? other[0] : 0);
+}"""
+    with pytest.raises(sim.KernelFault) as caught:
+        sim.launch(text, name, 1, 64 if name == "plain" else 4, [floats(64)])
+    assert caught.value.kind == "race"
+    variable = "tile_2" if name == "plain" else "tile"
+    assert f"shared memory at byte 4 of {variable}, which thread" in str(caught.value), str(caught.value)
