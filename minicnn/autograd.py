@@ -182,9 +182,8 @@ def _on_one_device(function: type[Function], tensors: list[Tensor | None]) -> li
     devices = {t.device: t.shape for t in tensors if t is not None and (t.ndim or t.device != "cpu")}
     if len(devices) > 1:
         places = " and ".join(f"shape {shape} on {device}" for device, shape in devices.items())
-        raise DeviceError(
-            f"{function.__name__} was given {places}; move one of them, e.g. x.to({next(iter(devices))!r})"
-        )
+        to = next(device for device in devices if device != "cpu")
+        raise DeviceError(f"{function.__name__} was given {places}; move one of them, e.g. x.to({to!r})")
     (device,) = devices
     return [t if t is None or t.device == device else Tensor(number_on(device, t.item(), t.dtype)) for t in tensors]
 
@@ -275,6 +274,8 @@ def _starting_gradient(root: Tensor, grad) -> np.ndarray:
             )
         return np.ones_like(root.data)
     grad = as_array(grad)
+    if device_of(grad) != root.device:
+        raise DeviceError(f"backward was given a gradient on {device_of(grad)} for a tensor on {root.device}; move it")
     if grad.dtype.kind not in "fiu":
         hint = "; by name: retain_graph=True" if grad.dtype.kind == "b" else ""
         raise DtypeError(f"backward takes a gradient of numbers first, got {grad.dtype}{hint}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from . import random
 from .autograd import enable_grad, no_grad
+from .device import device_of
 from .errors import ArgumentError, DtypeError, GradcheckError, ShapeError
 from .gradcheck_diagnosis import shape_diagnosis
 from .tensor import FLOATS, Tensor, as_array
@@ -26,7 +27,13 @@ def _is_float(value) -> bool:
 
 
 def _float64(value) -> np.ndarray:
-    return np.array(as_array(value), np.float64, order="C")  # a copy; C order, so that reshape(-1) is a view
+    array = as_array(value)
+    if device_of(array) != "cpu":
+        raise ArgumentError(
+            f"gradcheck moves single numbers to and fro, which only the CPU can do well; this tensor of shape "
+            f"{array.shape} is on {device_of(array)}: pass x.to('cpu'), and a function that computes there"
+        )
+    return np.array(array, np.float64, order="C")  # a copy; C order, so that reshape(-1) is a view
 
 
 def _argument_names(fn: Callable, count: int) -> list[str]:

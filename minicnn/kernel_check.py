@@ -19,7 +19,7 @@ from . import kernels
 from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
-from .kernels.cuda import declared, launcher
+from .kernels.cuda import launcher
 from .kernels.sim.text import without_comments
 from .kernels.trials import trials
 
@@ -83,12 +83,20 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
-    ours = [k for k in declared() if k.file == f"{kernel.file}.cu"]
+    ours = _own_kernels(kernel)
     missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", without_comments(text))]
     if missing:
-        raise FileError(f"{path} has no kernel {missing[0].function}; {_needed(ours)}")
+        raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
     with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
         yield
+
+
+def _own_kernels(kernel: kernels.Kernel) -> list[launcher.Kernel]:
+    """The CUDA kernels of its file that a kernel launches."""
+    from .kernel_pages import reached
+
+    found = [k for k in reached(kernel.function("cuda")) if isinstance(k, launcher.Kernel)]
+    return [k for k in found if k.file == f"{kernel.file}.cu"]
 
 
 def _needed(ours: list[launcher.Kernel]) -> str:
@@ -108,7 +116,7 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
         except (sim.KernelFault, sim.CompileError) as fault:
             return str(fault), True
         except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
-            return f"{error}. {_needed([k for k in declared() if k.file == f'{kernel.file}.cu'])}", True
+            return f"{error}. {_needed(_own_kernels(kernel))}", True
         for wanted, got in zip(expected, found, strict=True):
             if problem := _difference(wanted, got):
                 few = f", with {blocks} blocks of {block} threads; each strides over the grid" if blocks else ""

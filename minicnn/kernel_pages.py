@@ -23,13 +23,13 @@ def listing() -> str:
 
 def _launched(kernel: kernels.Kernel) -> list[str]:
     """The CUDA kernels behind a wrapper, as file: kernel, and whether it multiplies matrices."""
-    found = _reached(kernel.function("cuda"))
+    found = reached(kernel.function("cuda"))
     ours = [f"{value.file}: {value.name}" for value in found if isinstance(value, launcher.Kernel)]
     products = any("matmul" in value.__code__.co_names for value in found if inspect.isfunction(value))
     return [*dict.fromkeys(ours), *(["cupy.matmul"] if products else [])]
 
 
-def _reached(function: Callable) -> list:
+def reached(function: Callable) -> list:
     """The function, and the functions and kernels of its room that it names, directly or through others."""
     package = function.__module__.rpartition(".")[0]
     found, waiting = [], [function]
@@ -78,11 +78,11 @@ def page(name: str, room: str | None = None, width: int = 100, colour: bool = Fa
 def _text(kernel: kernels.Kernel, room: str) -> str:
     """A room's function with its helpers in the same file; behind a CUDA wrapper, its .cu files."""
     function = kernel.function(room)
-    own = [f for f in _reached(function) if inspect.isfunction(f) and f.__module__ == function.__module__]
+    own = [f for f in reached(function) if inspect.isfunction(f) and f.__module__ == function.__module__]
     own.sort(key=lambda f: f.__code__.co_firstlineno)
     parts = [f"# {room}: kernels/{room}/{kernel.file}.py", *(inspect.getsource(f).rstrip() for f in own)]
     if room == "cuda":
-        files = dict.fromkeys(v.file for v in _reached(function) if isinstance(v, launcher.Kernel))
+        files = dict.fromkeys(v.file for v in reached(function) if isinstance(v, launcher.Kernel))
         for file in files:
             text = pathlib.Path(launcher.__file__).with_name(file).read_text(encoding="utf-8").rstrip()
             parts.append(f"// kernels/cuda/{file}\n{text}")

@@ -192,8 +192,9 @@ class Kernel:
         key = xp.__name__, self.file, element
         if key not in _modules:
             together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
-            names = tuple(k.instance(element) for k in together)
-            _modules[key] = xp.RawModule(code=source(self.file), options=("--std=c++17",), name_expressions=names)
+            text = source(self.file)  # a text in its place may have some of its kernels only
+            names = tuple(k.instance(element) for k in together if re.search(rf"\b{k.function}\s*\(", text))
+            _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
         return _modules[key].get_function(self.instance(element))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..autograd import Function
 from ..device import device_of, plain_array, to_device
+from ..errors import DeviceError
 from ..kernels.layout import add as sum_of
 from ..tensor import Tensor, as_array
 from .operands import alike, explain
@@ -279,9 +280,13 @@ def clip(x, low: float | None = None, high: float | None = None) -> Tensor:
 def _arrays(a, b) -> tuple:
     """Two arrays on one device: a single number comes along to the other's."""
     a, b = as_array(a), as_array(b)
-    if type(a) is not type(b):
-        a, b = (to_device(v, device_of(other)) if v.ndim == 0 else v for v, other in ((a, b), (b, a)))
-    return a, b
+    places = device_of(a), device_of(b)
+    if places[0] == places[1]:
+        return a, b
+    if (a if places[0] == "cpu" else b).ndim:
+        raise DeviceError(f"compared were shape {a.shape} on {places[0]} and shape {b.shape} on {places[1]}; move one")
+    device = places[0] if places[1] == "cpu" else places[1]
+    return to_device(a, device), to_device(b, device)
 
 
 def compare(operator):

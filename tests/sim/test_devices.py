@@ -60,6 +60,13 @@ def test_mixed_devices(device):
     complaint(lambda: x + here, mc.DeviceError, ("Add", "on cpu", f"on {device}", "(2, 3, 8, 8)"))
     complaint(lambda: nn.Conv2d(3, 4, 3)(x), mc.DeviceError, ("Conv2d", f"on {device}", "on cpu"))
     complaint(lambda: F.cross_entropy(x.flatten(1), [0, 500]), mc.LabelError, ("500",))
+    complaint(lambda: x > here, mc.DeviceError, ("(2, 3, 8, 8) on cpu", f"on {device}"))
+    complaint(lambda: nn.Conv2d(3, 4, 3).to(device)(here), mc.DeviceError, (f"x.to({device!r})",))
+    complaint(lambda: x.detach().requires_grad_().sum(0).backward(np.ones((3, 8, 8))), mc.DeviceError,
+              ("a gradient on cpu", f"a tensor on {device}"))  # fmt: skip
+    complaint(lambda: mc.gradcheck(F.relu, [x.to("float64").detach().requires_grad_()]), mc.errors.ArgumentError,
+              ("x.to('cpu')",))  # fmt: skip
+    assert bool(x.abs().sum() > 0) and not bool(0 > x.abs().max())
     for y in (x * 2, 2 / (x + 10), x - mc.tensor(1.0), mc.tensor(1.0) - x, x > 0, x == mc.tensor(0.0), -x, abs(x)):
         assert y.device == device
 

@@ -105,6 +105,21 @@ def test_mistakes(arguments, says, capsys, tmp_path, monkeypatch):
     assert says in error and error.count("\n") == 1
 
 
+def test_a_file_with_one_kernel_of_ours(tmp_path, capsys):
+    """What another operation launches need not be there."""
+    text = """
+template <typename T> __global__ void relu(const T* x, T* y, long long size)
+{
+    for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < size; i += blockDim.x * gridDim.x)
+        y[i] = x[i] <= 0 ? 0 : x[i];
+}"""
+    (tmp_path / "mine.cu").write_text(text, encoding="utf-8")
+    assert command("kernels", "check", tmp_path / "mine.cu", "--as", "relu") == 0
+    assert command("kernels", "check", tmp_path / "mine.cu", "--as", "relu6") == 2
+    said = capsys.readouterr()
+    assert "no finding" in said.out and "has no kernel relu6. Its kernels" in said.err and "leaky" not in said.err
+
+
 def test_a_file_without_the_kernel(tmp_path, capsys):
     (tmp_path / "mine.cu").write_text("// relu(\n", encoding="utf-8")
     assert command("kernels", "check", tmp_path / "mine.cu", "--as", "relu") == 2
