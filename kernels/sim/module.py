@@ -21,7 +21,9 @@ FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4,
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
 DYNAMIC_BYTES = 227 * 1024  # the most dynamic shared memory that any GPU gives a block
 #: of a function that comes to its end without a value, g++ makes code that runs into the next one
-COMMON = ("-Werror=return-type", "-fno-strict-aliasing", "-fstack-clash-protection", "-gdwarf-4")
+#: what a .cu file may include, and cuda.h has already
+HEADERS = ("cuda_fp16.h", "assert.h", "cassert")
+COMMON = ("-fno-exceptions", "-Werror=return-type", "-fno-strict-aliasing", "-fstack-clash-protection", "-gdwarf-4")
 FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
     "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
@@ -114,7 +116,7 @@ class Module:
             f"sim::Entry sim_table[] = {{ {entries} {{nullptr, nullptr, nullptr}}}};\n"
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
-        files |= {"kernels.cpp": whole, "cuda_fp16.h": "#pragma once\n"}
+        files |= {"kernels.cpp": whole, **dict.fromkeys(HEADERS, "#pragma once\n")}
         options = (*COMMON, *TLS, *self.options, *(CHECK if self.check else FAST))
         return build.library("kernels", files, options, self.filename)
 

@@ -115,6 +115,21 @@ def test_what_nvrtc_has_not_is_not_here(name):
         sim.launch(ONE.format(t="float", expression=name), "k", 1, 1, [np.ones(1, np.float32)] * 3 + [1])
 
 
+@pytest.mark.parametrize("what", ["exit(3)", "_exit(3)", "abort()", "throw 5"])
+def test_a_kernel_cannot_end_python(what):
+    """Nor would NVRTC compile these."""
+    with pytest.raises(sim.CompileError, match="kernel.cu:4"):
+        sim.launch(ONE.format(t="float", expression="a; " + what), "k", 1, 1, [F4, F4, F4.copy(), 4])
+
+
+def test_assertions_also_with_their_header():
+    """The C library's own would end the process."""
+    for header in ("assert.h", "cassert"):
+        with pytest.raises(sim.KernelFault, match="n == 4"):
+            text = f'#include <{header}>\nextern "C" __global__ void k(int n) {{ assert(n == 4); }}'
+            sim.launch(text, "k", 1, 1, [5])
+
+
 def test_a_text_that_does_not_compile():
     """The compiler's words, with the line of the text, and little else."""
     with pytest.raises(sim.CompileError) as caught:

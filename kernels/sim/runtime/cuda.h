@@ -156,3 +156,6 @@ SIM_FN void* sim_memset(void* to, int value, size_t bytes, SIM_HERE)
 #define memcpy sim_memcpy
 #define memset sim_memset
 #endif
+
+// A kernel cannot end the program that launched it: NVRTC knows no such functions, and here they would end Python.
+#pragma GCC poison exit _exit abort
