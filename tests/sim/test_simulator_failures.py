@@ -176,6 +176,7 @@ INTERRUPTED = """
 import os, signal, sys, threading, time
 import numpy as np
 from minicnn.kernels import sim
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have had it ignored
 sys.path.insert(0, {here!r})
 from test_simulator_failures import works
 works()
