@@ -26,7 +26,7 @@ static void compute_block(Worker* w, uint64_t number)
     w->head = 0;
     w->current = -1;
     sim_next = 0;
-    for (auto& t : w->threads) t.status = NEW, t.turn = 0;
+    for (auto& t : w->threads) t.status = NEW, t.file = nullptr, t.turn = 0;
     if ((w->launch->mode & ORDER) == SHUFFLED) std::shuffle(w->order.begin(), w->order.end(), w->random);
     memset((void*)w->shared.low, 0xff, w->shared.high - w->shared.low);  // whatever the block before left there
     if (w->dynamic.low) memset((void*)w->dynamic.low, 0xff, w->launch->shared_bytes);

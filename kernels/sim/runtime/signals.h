@@ -95,9 +95,11 @@ static size_t kernel_pc(void* context)  // where the kernel was; 0 if this threa
 static void on_clock(Worker* w, void* context)
 {
     if (!interrupted && cpu_seconds() - started < w->launch->seconds) return;
-    char place[600];
+    char place[900], waited[300] = "";
     const size_t pc = kernel_pc(context);
-    snprintf(place, sizeof place, "%s%s", At(pc).text, At(w->recent_pc).text);
+    const Thread& t = w->threads[w->current];  // at a barrier, pc lies in a helper of ours
+    if (t.file) snprintf(waited, sizeof waited, "#%s:%d#", t.file, t.line);
+    snprintf(place, sizeof place, "%s%s%s", At(pc).text, At(w->recent_pc).text, waited);
     if (pc) leave(w, place);
     w->asked = true;
     ring_every(TICK / 50);
