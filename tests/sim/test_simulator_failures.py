@@ -247,6 +247,13 @@ def test_freed_memory():
     works()
 
 
+def test_marking_more_than_there_is():
+    """Bytes behind the end are nobody's: what lies there stays as it is."""
+    memory = Memory(64, True)
+    memory.mark(32, 2**20)
+    works()
+
+
 def test_memory_that_is_not_there():
     """A size that no machine has is one Python error."""
     for checked in (True, False):

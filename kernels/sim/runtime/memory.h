@@ -82,7 +82,8 @@ extern "C" void sim_mark(void* p, size_t bytes)  // the host has written here
 {
     std::lock_guard<std::mutex> lock(allocations_lock);
     Allocation* a = allocation_at(uintptr_t(p));
-    if (a && a->shadow) memset(a->shadow->initialised + (uintptr_t(p) - a->low), 1, bytes);
+    if (a && a->shadow)
+        memset(a->shadow->initialised + (uintptr_t(p) - a->low), 1, std::min<size_t>(bytes, a->high - uintptr_t(p)));
 }
 
 extern "C" void sim_written(void* p, size_t bytes, uint8_t* answer)  // which bytes have been written, by whomever
