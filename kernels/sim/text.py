@@ -26,6 +26,21 @@ def kernel_names(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def parameters_of(text: str, name: str) -> list[str]:
+    """The parameters of a kernel, each as the text writes it; none if there is no kernel of this name."""
+    text = without_comments(text)
+    found = next((m for m in _KERNEL.finditer(text) if m["name"] == name), None)
+    if found is None:
+        return []
+    inside, depth = "", 1
+    for character in text[found.end() :]:
+        depth += {"(": 1, "<": 1, "[": 1, ")": -1, ">": -1, "]": -1}.get(character, 0)
+        if depth == 0:
+            break
+        inside += "\n" if character == "," and depth == 1 else " " if character.isspace() else character
+    return [" ".join(part.split()) for part in inside.split("\n") if part.strip()]
+
+
 def dynamic_names(text: str) -> tuple[str, ...]:
     """Names of the arrays in dynamic shared memory: ``extern __shared__ float name[];``."""
     return tuple(sorted(set(_DYNAMIC.findall(without_comments(text)))))
