@@ -104,13 +104,14 @@ SIM_VECTOR(long long, longlong) SIM_VECTOR(unsigned long long, ulonglong)
 struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+    constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
+    constexpr operator uint3() const { return {x, y, z}; }
 };
 
 // What the runtime gives -----------------------------------------------------------------------------------------------
 extern "C" {
-struct sim_dim { unsigned x, y, z; };
-extern __thread sim_dim sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them
-extern sim_dim sim_blockDim, sim_gridDim;
+extern __thread uint3 sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them, for which all are a sim_dim
+extern dim3 sim_blockDim, sim_gridDim;
 extern __thread int sim_next, sim_count;  // the next thread of this block to start, and how many there are
 void sim_begin();                         // the next thread starts here and now
 void sim_end();                           // it has come to its end
@@ -125,10 +126,10 @@ void sim_atomic(const volatile void* address, int bytes, const char* file, int l
 void sim_range(const void* address, size_t bytes, bool write, const char* file, int line);
 void sim_assert_failed(const char* condition, const char* file, int line);
 }
-#define threadIdx (*const_cast<const sim_dim*>(&sim_threadIdx))
-#define blockIdx (*const_cast<const sim_dim*>(&sim_blockIdx))
-#define blockDim (*const_cast<const sim_dim*>(&sim_blockDim))
-#define gridDim (*const_cast<const sim_dim*>(&sim_gridDim))
+#define threadIdx (*const_cast<const uint3*>(&sim_threadIdx))
+#define blockIdx (*const_cast<const uint3*>(&sim_blockIdx))
+#define blockDim (*const_cast<const dim3*>(&sim_blockDim))
+#define gridDim (*const_cast<const dim3*>(&sim_gridDim))
 #define warpSize 32
 #define SIM_HERE const char *file_ = __builtin_FILE(), int line_ = __builtin_LINE()  // of the caller
 
