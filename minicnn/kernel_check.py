@@ -20,6 +20,7 @@ from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
 from .kernels.cuda import launcher
+from .kernels.sim.build import preprocessed
 from .kernels.sim.module import Module
 from .kernels.sim.text import parameters_of, without_comments
 from .kernels.trials import trials
@@ -85,7 +86,8 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
     ours = _own_kernels(kernel)
-    missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", without_comments(text))]
+    code = without_comments(preprocessed(text))
+    missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", code)]
     if missing:
         raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
     with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
@@ -109,7 +111,7 @@ def _other_parameters(ours: list[launcher.Kernel]) -> str:
     single = np.dtype(np.float32)
     for own in ours:
         text = launcher.source(own.file)
-        named = parameters_of(text, own.function)
+        named = parameters_of(preprocessed(text), own.function)
         if not named:  # another file's; or there is none, which the launch has said
             continue
         name = own.instance(single if own.takes_t else None)

@@ -125,6 +125,33 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
     return made
 
 
+_CHOOSES = re.compile(r"^[ \t]*#[ \t]*(if|define\b(?:[^\n\\]|\\.)*__(global|shared|launch_bounds)__)", re.M | re.S)
+
+
+@functools.lru_cache(maxsize=64)
+def preprocessed(text: str, options: tuple[str, ...] = ()) -> str:
+    """What the preprocessor makes of a .cu text, each line in its place: without what ``#if`` drops, macros replaced.
+
+    The text itself if it has no conditions and no macros that make kernels, or if the preprocessor refuses it, which
+    the compilation will say. What is included is left out.
+    """
+    if why_not() or not _CHOOSES.search(text):
+        return text
+    plain = re.sub(r"^[ \t]*#[ \t]*(include|line)\b[^\n]*", "", text, flags=re.M)
+    command = [compiler(), "-E", "-x", "c++", "-std=c++17", "-D__MINICNN_SIM__=1", *options, "-"]
+    done = subprocess.run(command, input=plain.encode(errors="surrogatepass"), capture_output=True, check=False)
+    if done.returncode:
+        return text
+    lines, at = {}, 0
+    for line in done.stdout.decode(errors="replace").splitlines():
+        if marker := re.match(r'# (\d+) "(.*?)"', line):
+            at = int(marker[1]) if marker[2] == "<stdin>" else 0
+        elif at:
+            lines[at] = f"{lines.get(at, '')} {line}" if at in lines else line
+            at += 1
+    return "\n".join(lines.get(i, "") for i in range(1, max(lines, default=0) + 1))
+
+
 def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
     """Load a library that :func:`library` has made.
 
@@ -188,7 +215,8 @@ def _compile(path: str, work: pathlib.Path, files: dict[str, str], options: tupl
 
 def _first_errors(said: str, shown: str) -> str:
     """The first errors of the compiler, with the line that each is about."""
-    lines, found, left, errors = said.splitlines(), [], 0, 0
+    lines = [line for line in said.splitlines() if not line.startswith("cc1plus: ")]
+    found, left, errors = [], 0, 0
     for i, line in enumerate(lines):
         if re.search(r"\b(fatal )?error: ", line):
             errors += 1

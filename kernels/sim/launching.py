@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .memory import Memory
-from .module import Module, Parameter
-from .text import kernel_names
+from .module import Module
+from .parameters import Parameter
 
 #: what the hardware takes, of every GPU since 2012
 GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
@@ -98,8 +98,7 @@ def launch(
     grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
     if math.prod(block) > THREADS:
         raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
-    plain = name in kernel_names(source)
-    compiled = module(source, filename, () if plain or "<" not in name else (name,), check)
+    compiled = module(source, filename, (name,) if "<" in name else (), check)
     try:
         parameters = compiled.signature(name)
     except KeyError as error:

@@ -49,9 +49,10 @@ struct Entry {
     const char* name;
     void (*run)(void**);
     int (*describe)(char*);
+    int threads;  // of a block, at most, as __launch_bounds__ says; 0: as many as the hardware takes
 };
 }  // namespace sim
 
-#define SIM_KERNEL(NAME, ...)                                                                                           \
-    {NAME, [](void** arguments) SIM_UNCHECKED { sim::run(&__VA_ARGS__, arguments); },                                   \
-     &decltype(sim::kernel_of(&__VA_ARGS__))::describe_all},
+#define SIM_KERNEL(NAME, THREADS, ...)                                                                                 \
+    {NAME, [](void** arguments) SIM_UNCHECKED { sim::run(&__VA_ARGS__, arguments); },                                  \
+     &decltype(sim::kernel_of(&__VA_ARGS__))::describe_all, int(THREADS)},
