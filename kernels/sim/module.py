@@ -117,7 +117,7 @@ class Module:
         entries = self._entries()
         # a name of their own for the linker: one such as `buffer` would otherwise be taken for that of other libraries
         renamed = "".join(f"#define {n} {_storage(self._dynamic_names, n)}\n" for n in self._dynamic_names)
-        shown = re.sub(r'["\\\n|#]', "_", self.filename)
+        shown = text.compilers_name(self.filename)
         last = max(1, len(self.source.splitlines()))  # if a brace is missing, the error shows up behind the end
         whole = (
             f'#include "cuda.h"\n{renamed}#line 1 "{shown}"\n{self.source}\n#line {last} "{shown}"\n'
@@ -246,7 +246,7 @@ class Module:
             self._kernels[name][0], ctypes.addressof(pointers), _Dim(*(*grid, 1, 1)[:3]), _Dim(*(*block, 1, 1)[:3]),
             shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
             self._dynamic, ctypes.cast(self._guards, ctypes.c_void_p), len(self._guards) // 2, len(report),
-            float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
+            _seconds() if seconds is None else seconds,
             ctypes.cast(report, ctypes.c_char_p),
         )  # fmt: skip
         with LOCK:
@@ -257,6 +257,18 @@ class Module:
         if said.startswith("interrupted|"):
             raise KeyboardInterrupt
         raise fault_of(said, name, self.path, self.filename)
+
+
+def _seconds() -> float:
+    """After how much of the processor's time a kernel counts as hanging."""
+    said = os.environ.get("MINICNN_SIM_SECONDS", "60")
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise ValueError(f"MINICNN_SIM_SECONDS must be a number of seconds greater than 0, got {said!r}")
+    return seconds
 
 
 def _storage(names: tuple[str, ...], name: str) -> str:

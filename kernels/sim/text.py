@@ -140,6 +140,11 @@ def dynamic_names(text: str) -> tuple[str, ...]:
     return tuple(sorted(set(_DYNAMIC.findall(without_comments(text)))))
 
 
+def compilers_name(filename: str) -> str:
+    """What a file is called in the compilation: without marks that C++ or our reports would misread."""
+    return re.sub(r'[\x00-\x1f"\\|#]', "_", filename) or "kernel.cu"
+
+
 def named_file(text: str, otherwise: str) -> str:
     """The file that a text says it is, by a first line ``#line 1 "name"``."""
     said = _NAMED.match(text)

@@ -171,7 +171,7 @@ template <typename T, int N> __global__ void k(const T* x, T* __restrict__ y, in
 """
     module = Module(text, names=["k<float, 3>", "k<double, 2>"])
     assert [str(p) for p in module.signature("k<float, 3>")] == [
-        "const float*", "float*", "long long", "int", "bool", "struct of 16 bytes", "const void*", "unsigned char",
+        "const float*", "float*", "long long", "int", "bool", "float4", "const void*", "unsigned char",
         "float", "half",
     ]  # fmt: skip
     assert [str(p) for p in module.signature("k<double, 2>")][:2] == ["const double*", "double*"]

@@ -81,6 +81,7 @@ template <> struct sim_piece<16> { typedef unsigned __int128 type __attribute__(
 #else
 #define SIM_ASSIGNED(S)
 #endif
+template <class T> struct sim_element { using type = void; };  // what a vector is made of, for table.h
 #define SIM_VECTOR(T, N)                                                                                                \
     struct alignas(sizeof(T) * 2) N##2 {                                                                                \
         T x, y;                                                                                                         \
@@ -94,6 +95,9 @@ template <> struct sim_piece<16> { typedef unsigned __int128 type __attribute__(
         T x, y, z, w;                                                                                                   \
         SIM_ASSIGNED(N##4)                                                                                              \
     };                                                                                                                  \
+    template <> struct sim_element<N##2> { using type = T; };                                                          \
+    template <> struct sim_element<N##3> { using type = T; };                                                          \
+    template <> struct sim_element<N##4> { using type = T; };                                                          \
     SIM_FN N##2 make_##N##2(T x, T y) { return {x, y}; }                                                                \
     SIM_FN N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }                                                        \
     SIM_FN N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }

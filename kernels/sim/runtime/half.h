@@ -79,6 +79,7 @@ struct alignas(4) __half2 {
     SIM_UNCHECKED __half2(__half x, __half y) : x(x), y(y) {}
 };
 using half2 = __half2;
+template <> struct sim_element<__half2> { using type = __half; };
 SIM_FN __half2 make_half2(__half x, __half y) { return {x, y}; }
 SIM_FN __half2 __halves2half2(__half x, __half y) { return {x, y}; }
 SIM_FN __half2 __half2half2(__half h) { return {h, h}; }
