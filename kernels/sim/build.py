@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+
+from ..cache import writable_folder
 
 RUNTIME = pathlib.Path(__file__).parent / "runtime"
 INTEL = platform.machine() in ("x86_64", "AMD64")
@@ -56,17 +57,9 @@ def folder() -> pathlib.Path:
 
 @functools.cache
 def _folder(cache: str | None, home: str | None) -> pathlib.Path:
-    try:
-        found = (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"
-        found.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=found).close()
-    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
-        warnings.warn(
-            f"compiled CUDA kernels cannot be kept between runs ({problem}); every run will compile them again. "
-            "Set XDG_CACHE_HOME to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    place = lambda: (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"  # noqa: E731
+    found = writable_folder(place, "compiled CUDA kernels", "XDG_CACHE_HOME")
+    if found is None:
         found = pathlib.Path(tempfile.mkdtemp(prefix="minicnn-sim-"))
         atexit.register(shutil.rmtree, found, ignore_errors=True)
     return found

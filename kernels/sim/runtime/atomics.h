@@ -27,11 +27,11 @@ using sim_ull = unsigned long long;
 struct __half;
 struct __half2;
 
-#define SIM_ATOMIC(name, RESULT, ...)                                                                                   \
-    template <class T, class = sim_only<T, __VA_ARGS__>>                                                                \
-    SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                                              \
-    {                                                                                                                   \
-        return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                           \
+#define SIM_ATOMIC(name, RESULT, ...)                                                                                  \
+    template <class T, class = sim_only<T, __VA_ARGS__>>                                                               \
+    SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                                             \
+    {                                                                                                                  \
+        return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                          \
     }
 SIM_ATOMIC(atomicAdd, old + v, int, unsigned, sim_ull, float, double, __half, __half2)
 SIM_ATOMIC(atomicSub, old - v, int, unsigned)

@@ -50,13 +50,13 @@ SIM_FN bool __hisnan(__half h) { return isnan((float)h); }
 SIM_FN int __hisinf(__half h) { return isinf((float)h) ? (float)h > 0 ? 1 : -1 : 0; }
 SIM_FN __half __hneg(__half h) { return __half(-(float)h); }
 SIM_FN __half __hfma(__half a, __half b, __half c) { return __half(fmaf(a, b, c)); }
-#define SIM_HALF(op, name)                                                                                              \
-    SIM_FN __half operator op(__half a, __half b) { return __half((float)a op (float)b); }                              \
-    SIM_FN __half& operator op##=(__half& a, __half b) { return a = a op b; }                                           \
+#define SIM_HALF(op, name)                                                                                             \
+    SIM_FN __half operator op(__half a, __half b) { return __half((float)a op (float)b); }                             \
+    SIM_FN __half& operator op##=(__half& a, __half b) { return a = a op b; }                                          \
     SIM_FN __half name(__half a, __half b) { return a op b; }
 SIM_HALF(+, __hadd) SIM_HALF(-, __hsub) SIM_HALF(*, __hmul) SIM_HALF(/, __hdiv)
-#define SIM_HALF_COMPARED(op, name)                                                                                     \
-    SIM_FN bool operator op(__half a, __half b) { return (float)a op (float)b; }                                        \
+#define SIM_HALF_COMPARED(op, name)                                                                                    \
+    SIM_FN bool operator op(__half a, __half b) { return (float)a op (float)b; }                                       \
     SIM_FN bool name(__half a, __half b) { return a op b; }
 SIM_HALF_COMPARED(<, __hlt) SIM_HALF_COMPARED(>, __hgt) SIM_HALF_COMPARED(<=, __hle) SIM_HALF_COMPARED(>=, __hge)
 SIM_HALF_COMPARED(==, __heq) SIM_HALF_COMPARED(!=, __hne)

@@ -24,7 +24,7 @@ SIM_FN long long llmax(long long a, long long b) { return max(a, b); }
 SIM_FN sim_ull ullmin(sim_ull a, sim_ull b) { return min(a, b); }
 SIM_FN sim_ull ullmax(sim_ull a, sim_ull b) { return max(a, b); }
 
-// Numbers ---------------------------------------------------------------------------------------------------------------
+// Numbers -------------------------------------------------------------------------------------------------------------
 #define __expf sim_expf  // the C library has functions of these names
 #define __exp10f sim_exp10f
 #define __logf sim_logf
@@ -77,7 +77,7 @@ SIM_FN double rcbrt(double a) { return 1. / cbrt(a); }
 SIM_FN float normcdff(float a) { return 0.5f * erfcf(-a * 0.70710678f); }
 SIM_FN double normcdf(double a) { return 0.5 * erfc(-a * 0.70710678118654752); }
 
-// Numbers as bits, and back ---------------------------------------------------------------------------------------------
+// Numbers as bits, and back -------------------------------------------------------------------------------------------
 SIM_FN int __float_as_int(float f) { return sim_from_bits<int>(sim_to_bits(f)); }
 SIM_FN float __int_as_float(int i) { return sim_from_bits<float>(sim_to_bits(i)); }
 SIM_FN unsigned __float_as_uint(float f) { return sim_from_bits<unsigned>(sim_to_bits(f)); }
@@ -86,9 +86,12 @@ SIM_FN long long __double_as_longlong(double d) { return sim_from_bits<long long
 SIM_FN double __longlong_as_double(long long i) { return sim_from_bits<double>(sim_to_bits(i)); }
 SIM_FN int __double2hiint(double d) { return int(sim_to_bits(d) >> 32); }
 SIM_FN int __double2loint(double d) { return int(sim_to_bits(d)); }
-SIM_FN double __hiloint2double(int high, int low) { return sim_from_bits<double>(uint64_t(high) << 32 | unsigned(low)); }
+SIM_FN double __hiloint2double(int high, int low)
+{
+    return sim_from_bits<double>(uint64_t(high) << 32 | unsigned(low));
+}
 
-// Whole numbers ---------------------------------------------------------------------------------------------------------
+// Whole numbers -------------------------------------------------------------------------------------------------------
 SIM_FN int __popc(unsigned x) { return __builtin_popcount(x); }
 SIM_FN int __popcll(sim_ull x) { return __builtin_popcountll(x); }
 SIM_FN int __clz(int x) { return x ? __builtin_clz(unsigned(x)) : 32; }
@@ -140,17 +143,17 @@ template <class To, class From> SIM_FN To sim_whole(From rounded)
     if (rounded <= From(least)) return least;
     return rounded >= From(most) ? most : To(rounded);
 }
-#define SIM_WHOLE(from, From, to, To)                                                                                   \
-    SIM_FN To __##from##2##to##_rn(From f) { return sim_whole<To>(nearbyint(f)); }                                      \
-    SIM_FN To __##from##2##to##_rz(From f) { return sim_whole<To>(trunc(f)); }                                          \
-    SIM_FN To __##from##2##to##_rd(From f) { return sim_whole<To>(floor(f)); }                                          \
+#define SIM_WHOLE(from, From, to, To)                                                                                  \
+    SIM_FN To __##from##2##to##_rn(From f) { return sim_whole<To>(nearbyint(f)); }                                     \
+    SIM_FN To __##from##2##to##_rz(From f) { return sim_whole<To>(trunc(f)); }                                         \
+    SIM_FN To __##from##2##to##_rd(From f) { return sim_whole<To>(floor(f)); }                                         \
     SIM_FN To __##from##2##to##_ru(From f) { return sim_whole<To>(ceil(f)); }
 SIM_WHOLE(float, float, int, int) SIM_WHOLE(float, float, uint, unsigned)
 SIM_WHOLE(float, float, ll, long long) SIM_WHOLE(float, float, ull, sim_ull)
 SIM_WHOLE(double, double, int, int) SIM_WHOLE(double, double, uint, unsigned)
 SIM_WHOLE(double, double, ll, long long) SIM_WHOLE(double, double, ull, sim_ull)
 
-// To float: to the nearest (rn), towards 0 (rz), down (rd), up (ru). What has no fraction is compared as a whole number.
+// To float: to the nearest (rn), towards 0 (rz), down (rd), up (ru). Whole numbers are compared as such.
 template <class From> SIM_FN bool sim_below(float rounded, From x)
 {
     if constexpr (std::is_integral_v<From>) return __int128(rounded) < __int128(x);

@@ -26,17 +26,17 @@ template <class T> SIM_FN T sim_from_bits(uint64_t bits)
     return value;
 }
 
-// The four shuffles differ in the lane they read from. Lanes work in segments of `width`; a lane whose source lies outside
-// of its segment keeps its own value.
-#define SIM_SHUFFLE(name, SOURCE, EXISTS)                                                                               \
-    template <class T> SIM_FN T name(unsigned mask, T value, int by, int width = 32, SIM_HERE)                          \
-    {                                                                                                                   \
-        const int lane = sim_lane(), segment = lane & ~(width - 1), place = lane & (width - 1);                         \
-        const uint64_t* all = sim_exchange(mask, sim_to_bits(value), #name, file_, line_);                              \
-        (void)place;                                                                                                    \
-        const int source = (EXISTS) ? (SOURCE) : lane;                                                                  \
-        sim_source(mask, source, #name, file_, line_);                                                                  \
-        return sim_from_bits<T>(all[source]);                                                                           \
+// The four shuffles differ in the lane they read from. Lanes work in segments of `width`; a lane whose source lies
+// outside of its segment keeps its own value.
+#define SIM_SHUFFLE(name, SOURCE, EXISTS)                                                                              \
+    template <class T> SIM_FN T name(unsigned mask, T value, int by, int width = 32, SIM_HERE)                         \
+    {                                                                                                                  \
+        const int lane = sim_lane(), segment = lane & ~(width - 1), place = lane & (width - 1);                        \
+        const uint64_t* all = sim_exchange(mask, sim_to_bits(value), #name, file_, line_);                             \
+        (void)place;                                                                                                   \
+        const int source = (EXISTS) ? (SOURCE) : lane;                                                                 \
+        sim_source(mask, source, #name, file_, line_);                                                                 \
+        return sim_from_bits<T>(all[source]);                                                                          \
     }
 SIM_SHUFFLE(__shfl_sync, segment + (by & (width - 1)), true)
 SIM_SHUFFLE(__shfl_up_sync, lane - by, place - by >= 0)
