@@ -90,7 +90,7 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
     missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", code)]
     if missing:
         raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
-    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
+    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text), code):
         yield
 
 

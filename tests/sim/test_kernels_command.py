@@ -153,3 +153,24 @@ def test_without_a_compiler(monkeypatch, capsys):
     monkeypatch.setattr("minicnn.kernels.cuda.backend._usable", set())
     assert command("kernels", "check", "relu") == 2
     assert "apt install g++" in capsys.readouterr().err
+
+
+def test_a_file_as_the_preprocessor_leaves_it(tmp_path, capsys):
+    """A kernel behind `#if 0` is none; one that a macro makes counts, and its parameters are named as they come out."""
+    text = """
+#define EACH for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < size; i += blockDim.x * gridDim.x)
+#define KERNEL(name, count) template <typename T> __global__ void name(const T* x, T* y, count size)
+KERNEL(relu, long long) { EACH y[i] = x[i] <= 0 ? 0 : x[i]; }
+#if 0
+KERNEL(relu6, long long) { EACH y[i] = x[i]; }
+KERNEL(leaky_relu, long long) { EACH y[i] = x[i]; }
+#endif
+"""
+    mine = tmp_path / "mine.cu"
+    mine.write_text(text, encoding="utf-8")
+    assert command("kernels", "check", mine, "--as", "relu") == 0
+    assert command("kernels", "check", mine, "--as", "relu6") == 2
+    assert "mine.cu has no kernel relu6." in capsys.readouterr().err
+    mine.write_text(text.replace("relu, long long", "relu, int"), encoding="utf-8")
+    assert command("kernels", "check", mine, "--as", "relu") == 1
+    assert 'parameter 3 of relu is "int size"; ours is "long long size"' in capsys.readouterr().out
