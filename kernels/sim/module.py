@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import re
+import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ class _Launch(ctypes.Structure):  # sim_launch of runtime/state.h
         ("shared_bytes", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("workers", ctypes.c_uint32),
         ("seed", ctypes.c_uint64), ("ranges", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
         ("guards", ctypes.c_void_p), ("guard_count", ctypes.c_uint32), ("report_bytes", ctypes.c_uint32),
-        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
+        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p), ("given", ctypes.c_void_p),
+        ("given_count", ctypes.c_uint64),
     ]  # fmt: skip
 
 
@@ -204,6 +206,7 @@ class Module:
         kept = [ctypes.c_void_p(v) if isinstance(v, int) else ctypes.create_string_buffer(v, len(v)) for v in values]
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
+        given = _addresses(values) if self.check else (ctypes.c_uint64 * 0)()
         mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
@@ -212,7 +215,7 @@ class Module:
             shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
             self._dynamic, ctypes.cast(self._guards, ctypes.c_void_p), len(self._guards) // 2, len(report),
             float(os.environ.get("MINICNN_SIM_SECONDS", 60)) if seconds is None else seconds,
-            ctypes.cast(report, ctypes.c_char_p),
+            ctypes.cast(report, ctypes.c_char_p), ctypes.cast(given, ctypes.c_void_p), len(given) // 2,
         )  # fmt: skip
         with LOCK:
             failed = runtime().sim_run(ctypes.byref(described))
@@ -222,6 +225,16 @@ class Module:
         if said.startswith("interrupted|"):
             raise KeyboardInterrupt
         raise fault_of(said, name, self.path, self.filename)
+
+
+def _addresses(values: Sequence[bytes | int]) -> ctypes.Array:
+    """For every argument that may be an address, or a struct with addresses in it: its number and the address."""
+    found = []
+    for i, value in enumerate(values):
+        held = value if isinstance(value, bytes) else struct.pack("=Q", value)
+        for (address,) in struct.iter_unpack("=Q", held[: len(held) // 8 * 8]):
+            found += [i, address]
+    return (ctypes.c_uint64 * len(found))(*found)
 
 
 def _storage(names: tuple[str, ...], name: str) -> str:

@@ -76,6 +76,7 @@ static void prepare(Worker* w, sim_launch* launch, std::atomic<bool>* stop)
         w->shared_shadow = new Shadow(w->shared.high - w->shared.low);
         w->dynamic_shadow = new Shadow(launch->shared_bytes);
         w->data_shadow = shadow_of_variables(w->data);
+        find_given(w);
     }
 }
 

@@ -40,6 +40,8 @@ struct sim_launch {
     uint32_t guard_count, report_bytes;
     double seconds;          // of a worker's CPU time, then it is taken for a hang
     char* report;            // "" if all went well
+    const uint64_t* given;   // number of an argument and an address in it: the arrays that the kernel was handed
+    uint64_t given_count;
 };
 
 extern "C" {
@@ -115,11 +117,18 @@ private:
     }
 };
 
+struct Map {  // a gap, some pages for an array, a gap
+    char* low;
+    size_t gap, body;
+    size_t bytes() const { return body + 2 * gap; }
+};
 struct Allocation {
     uintptr_t low, high;
     Shadow* shadow;  // null: made while checking was off
-    void* map;
-    size_t map_bytes;
+    Map map;
+    int argument = -1;  // of the launch; -1: reached through a pointer in memory
+    bool holds(uintptr_t address) const { return address >= low && address < high; }
+    size_t bytes() const { return high - low; }
 };
 static std::map<uintptr_t, Allocation> allocations;  // by their ends
 static std::deque<Allocation> freed;                 // not given back yet, so that a use is seen
@@ -150,6 +159,7 @@ struct Worker {
     size_t unset_pc = 0, unset_at = 0;       // a read of what nobody had written, told when the block next meets
     Kind unset_kind = GLOBAL;
     int unset_by = 0;
+    std::vector<Allocation> given;           // the arrays that the kernel may use
     Allocation recent{};                     // most accesses go where the last one went
     std::minstd_rand random;
     std::atomic<bool> asked{false};          // to leave, by a signal that came at a bad moment: see signals.h
