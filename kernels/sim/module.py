@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import build, text
-from .faults import fault_of
+from .faults import fault_of, warn_of_unset
 from .memory import LOCK, runtime
 from .symbols import shared_symbols
 from .text import without_comments  # noqa: F401 - others take it from here
@@ -28,8 +28,11 @@ COMMON = ("-fno-exceptions", "-Werror=return-type", "-fno-strict-aliasing", "-fs
 FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
     "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
-    "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
+    "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero", "-Werror=uninitialized",
+    "-Wno-error=maybe-uninitialized",
 )  # fmt: skip
+#: local variables begin with bytes 0xfe, which the checker knows again when they are stored (since g++ 12)
+FILLED = ("-ftrivial-auto-var-init=pattern",)
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
 
@@ -119,13 +122,16 @@ class Module:
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, **dict.fromkeys(HEADERS, "#pragma once\n")}
-        options = (*COMMON, *TLS, *self.options, *(CHECK if self.check else FAST))
+        mode = FAST if not self.check else (*CHECK, *FILLED) if build.major_version() >= 12 else CHECK
+        options = (*COMMON, *TLS, *self.options, *mode)
         return build.library("kernels", files, options, self.filename)
 
     @functools.cached_property
     def _library(self) -> ctypes.CDLL:
         runtime()
         self._dynamic  # noqa: B018 - loaded first, the library refers to it
+        for line, name in build.perhaps_unset(self.path, self.filename):
+            warn_of_unset(self.filename, line, name)
         try:
             return build.load(self.path, self.filename)
         except build.DamagedError:  # and thrown away

@@ -148,6 +148,22 @@ static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, K
     return shadow != nullptr;  // made before checking was switched on: bounds only
 }
 
+// g++ -ftrivial-auto-var-init=pattern fills local variables with bytes 0xfe until they are given a value. As a float that
+// is -1.7e38, which stays what it is whatever ordinary numbers are added. The checker is called before a value is stored,
+// so it looks at the value when it is called the next time.
+static void look_at_stored(Worker* w)
+{
+    const uintptr_t a = w->stored;
+    if (!a) return;
+    w->stored = 0;
+    const uint64_t filled = 0xfefefefefefefefeull;
+    const auto is_filled = [&](uintptr_t p, size_t bytes) { return !memcmp((const void*)p, &filled, bytes); };
+    if (w->stored_bytes == 16 ? !is_filled(a, 8) && !is_filled(a + 8, 8) : !is_filled(a, w->stored_bytes)) return;
+    w->current = w->stored_by;
+    fail("uninitialised", "%sthis thread writes to %s a value that comes from a local variable without a value (in check "
+         "mode such a variable is full of bytes 0xfe)", At(w->stored_pc).text, NAMES[w->stored_kind]);
+}
+
 static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
 {
     Worker* w = worker;
@@ -156,6 +172,7 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
                             (const void*)&sim_gridDim})
         if (a - uintptr_t(own) < sizeof(sim_dim)) return;
     leave_if_asked(w, pc);
+    look_at_stored(w);
     w->recent_pc = pc;
     Kind kind;
     uintptr_t offset;
@@ -169,6 +186,8 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
             if (!shadow->initialised[offset + i] && !w->unset_pc)  // if another thread is yet to write it, that is a race
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
     if (write) memset(shadow->initialised + offset, 1, bytes);
+    if (write && bytes >= 4)
+        w->stored = a, w->stored_bytes = bytes, w->stored_pc = pc, w->stored_kind = kind, w->stored_by = w->current;
 
     if (shadow->shift && (a | bytes) & 3 && !shadow->split())
         fail("memory", "%sthere is no memory left to remember who used each of %zu bytes", At(pc).text, shadow->bytes);

@@ -20,7 +20,7 @@ static void compute_block(Worker* w, uint64_t number)
     w->block = uint32_t(number);
     w->block_time = ++w->time;
     w->done = w->waiting = 0;
-    w->recent_pc = w->unset_pc = 0;
+    w->recent_pc = w->unset_pc = w->stored = 0;
     w->votes[0] = 0, w->votes[1] = 1, w->votes[2] = 0;
     w->ready.clear();
     w->head = 0;
@@ -45,6 +45,7 @@ static void compute_block(Worker* w, uint64_t number)
         if (thread >= 0) set_current(w, thread);
         switch_context(w->scheduler, fiber->context);
     }
+    look_at_stored(w);
     tell_unset(w);
 }
 

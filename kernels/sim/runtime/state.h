@@ -159,6 +159,10 @@ struct Worker {
     size_t unset_pc = 0, unset_at = 0;       // a read of what nobody had written, told when the block next meets
     Kind unset_kind = GLOBAL;
     int unset_by = 0;
+    uintptr_t stored = 0;                    // the last address written to, 0 once the value there was looked at
+    size_t stored_bytes = 0, stored_pc = 0;
+    Kind stored_kind = GLOBAL;
+    int stored_by = 0;
     std::vector<Allocation> given;           // the arrays that the kernel may use
     Allocation recent{};                     // most accesses go where the last one went
     std::minstd_rand random;
