@@ -68,7 +68,7 @@ extern "C" __global__ void k(float* y) {
 __device__ void put(float* where, float v) {
     *where = v;                                                                      // HERE
 }
-extern "C" __global__ void k(float* y) { put(y + threadIdx.x / 2, 1); }
+extern "C" __global__ void k(float* y) { put(y + threadIdx.x / 2, threadIdx.x); }
 """, 1, 4, lambda: [floats(2)]),
     "through float4": ("""
 extern "C" __global__ void k(float4* y) {
@@ -83,8 +83,22 @@ extern "C" __global__ void k(half* y) {
 }""", 1, 64, lambda: [np.zeros(64, np.float16)]),
     "structs of three": ("""
 extern "C" __global__ void k(float* y) {
-    ((float3*)y)[threadIdx.x / 2] = make_float3(1, 2, 3);                            // HERE
+    ((float3*)y)[threadIdx.x / 2] = make_float3(1, 2, threadIdx.x);                  // HERE
 }""", 1, 4, lambda: [floats(6)]),
+    "the same value, but in one byte": ("""
+extern "C" __global__ void k(unsigned char* y) {
+    y[1] = threadIdx.x == 40;                                                        // HERE
+}""", 1, 64, lambda: [np.zeros(4, np.uint8)]),
+    "the same value, and somebody reads it": ("""
+extern "C" __global__ void k(int* y) {
+    if (threadIdx.x != 9) y[0] = 1;                                                  // EITHER
+    else y[1] = y[0];                                                                // EITHER
+}""", 1, 64, lambda: [np.zeros(2, np.int32)]),
+    "half of a float4 by somebody else": ("""
+extern "C" __global__ void k(float4* y) {
+    if (threadIdx.x == 0) y[0] = make_float4(1, 2, 3, 4);
+    if (threadIdx.x == 32) ((float2*)y)[1] = make_float2(3, 5);                      // HERE
+}""", 1, 64, lambda: [floats(4)]),
     "copied by memcpy": ("""
 extern "C" __global__ void k(float* y) {
     if (threadIdx.x == 40) y[0] = 1;                                                 // EITHER
@@ -155,6 +169,22 @@ extern "C" __global__ void k(int* y) {
     atomicAdd(&total, 1);
     y[threadIdx.x] = 1;
 }""", 1, 32, lambda: [np.zeros(32, np.int32)], np.ones(32)),
+    "several threads store the same value": ("""
+__device__ int seen;
+extern "C" __global__ void k(float* y, int n) {
+    __shared__ int any, both;
+    __shared__ float4 four;
+    any = 0;
+    __syncthreads();
+    if (threadIdx.x % 3 == 0) any = 1;
+    four = make_float4(1, 2, 3, 4);
+    both = 7;
+    ((unsigned char*)&both)[3] = 0;
+    __syncthreads();
+    seen = 1;
+    y[blockIdx.x] = any + four.w + both;
+    y[2] = n;
+}""", 2, 64, lambda: [floats(3), 9], [12, 12, 9]),
     "broadcast within each warp": ("""
 extern "C" __global__ void k(float* y) {
     __shared__ float s[2];

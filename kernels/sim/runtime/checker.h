@@ -4,7 +4,8 @@
 // are ours: they know which thread of which block runs, and what the block has waited for since. Two accesses to the same
 // bytes race if at least one writes, they come from two threads, and nothing between them makes the one wait for the
 // other: no __syncthreads (block_time), no meeting of their warp (warp_time), no end of the kernel (launch_time). That
-// does not depend on the order in which threads happen to run, so one run finds them.
+// does not depend on the order in which threads happen to run, so one run finds them. Two writes of the same bytes are let
+// pass, as CUDA does: it only leaves open which of them comes last.
 #pragma once
 
 // Does the current thread know that what the trace tells of was over before?
@@ -156,12 +157,29 @@ static void look_at_stored(Worker* w)
     const uintptr_t a = w->stored;
     if (!a) return;
     w->stored = 0;
+    for (size_t i = 0; w->suspect_bytes >> i; ++i)
+        if (w->suspect_bytes >> i & 1 && ((const uint8_t*)a)[i] != w->suspect_before[i]) {
+            w->current = w->stored_by;
+            report_race(w, "writes", "writes", w->stored_kind, w->stored_offset, w->suspect, w->stored_pc);
+        }
+    if (w->stored_bytes < 4) return;
     const uint64_t filled = 0xfefefefefefefefeull;
     const auto is_filled = [&](uintptr_t p, size_t bytes) { return !memcmp((const void*)p, &filled, bytes); };
     if (w->stored_bytes == 16 ? !is_filled(a, 8) && !is_filled(a + 8, 8) : !is_filled(a, w->stored_bytes)) return;
     w->current = w->stored_by;
     fail("uninitialised", "%sthis thread writes to %s a value that comes from a local variable without a value (in check "
          "mode such a variable is full of bytes 0xfe)", At(w->stored_pc).text, NAMES[w->stored_kind]);
+}
+
+// Of what is about to be stored, this part was written by another thread: a race if the value is another one.
+static void suspect(Worker* w, const Trace& other, size_t begin, size_t bytes)
+{
+    w->suspect = other;
+    for (size_t i = 0; i < w->stored_bytes; ++i)
+        if (w->stored_offset + i - begin < bytes) {
+            w->suspect_bytes |= 1 << i;
+            w->suspect_before[i] = ((const uint8_t*)w->stored)[i];
+        }
 }
 
 static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
@@ -186,22 +204,26 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
             if (!shadow->initialised[offset + i] && !w->unset_pc)  // if another thread is yet to write it, that is a race
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
     if (write) memset(shadow->initialised + offset, 1, bytes);
-    if (write && bytes >= 4)
-        w->stored = a, w->stored_bytes = bytes, w->stored_pc = pc, w->stored_kind = kind, w->stored_by = w->current;
+    if (write) {
+        w->stored = a, w->stored_offset = offset, w->stored_bytes = bytes, w->stored_pc = pc, w->stored_kind = kind;
+        w->stored_by = w->current, w->suspect_bytes = 0;
+    }
 
     if (shadow->shift && (a | bytes) & 3 && !shadow->split())
         fail("memory", "%sthere is no memory left to remember who used each of %zu bytes", At(pc).text, shadow->bytes);
     for (size_t i = offset >> shadow->shift, last = (offset + bytes - 1) >> shadow->shift; i <= last; ++i) {
         Cell& c = shadow->cells[i];
         const char* verb = write ? "writes" : "reads";
-        if (!ordered(w, c.write, kind)) report_race(w, "writes", verb, kind, offset, c.write, pc);
+        const bool after_write = ordered(w, c.write, kind);
+        if (!after_write && (!write || atomic)) report_race(w, "writes", verb, kind, offset, c.write, pc);
         if (!atomic && !ordered(w, c.atomic, kind)) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
         if (write && !ordered(w, c.read, kind)) report_race(w, "reads", verb, kind, offset, c.read, pc);
         if (atomic) note(w, c.atomic, kind, pc);
         else if (!write) note(w, c.read, kind, pc);
-        else {  // all that was before is over, or we would not be here
+        else {  // all that was before is over, or we would not be here, or it was a write of the same value
             c.read.time = c.atomic.time = 0;
-            c.write = {w->time, w->block, uint32_t(pc), uint16_t(w->current), ONE_THREAD};
+            if (!after_write) suspect(w, c.write, i << shadow->shift, size_t(1) << shadow->shift);
+            note(w, c.write, kind, pc);
         }
     }
 }

@@ -160,9 +160,12 @@ struct Worker {
     Kind unset_kind = GLOBAL;
     int unset_by = 0;
     uintptr_t stored = 0;                    // the last address written to, 0 once the value there was looked at
-    size_t stored_bytes = 0, stored_pc = 0;
+    size_t stored_bytes = 0, stored_pc = 0, stored_offset = 0;
     Kind stored_kind = GLOBAL;
     int stored_by = 0;
+    Trace suspect{};                         // another thread's write that this one may race with,
+    uint16_t suspect_bytes = 0;              // in which of the bytes,
+    uint8_t suspect_before[16];              // and what lay there: if it still does, both wrote the same
     std::vector<Allocation> given;           // the arrays that the kernel may use
     Allocation recent{};                     // most accesses go where the last one went
     std::minstd_rand random;
