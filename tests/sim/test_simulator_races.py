@@ -99,6 +99,54 @@ extern "C" __global__ void k(float4* y) {
     if (threadIdx.x == 0) y[0] = make_float4(1, 2, 3, 4);
     if (threadIdx.x == 32) ((float2*)y)[1] = make_float2(3, 5);                      // HERE
 }""", 1, 64, lambda: [floats(4)]),
+    "a plain read, and atomicAdd": ("""
+extern "C" __global__ void k(int* y) {
+    int old = y[0];                                                                  // EITHER
+    atomicAdd(y, old + 1);                                                           // EITHER
+}""", 1, 64, lambda: [np.zeros(1, np.int32)]),
+    "a plain read, its number kept, then atomicCAS": ("""
+extern "C" __global__ void k(int* y) {
+    int old = y[0];                                                                  // EITHER
+    y[1 + threadIdx.x] = old;                                                        // EITHER
+    atomicCAS(y, old, old + 1);                                                      // EITHER
+}""", 1, 64, lambda: [np.zeros(65, np.int32)]),
+    "the last block, without a fence": ("""
+extern "C" __global__ void k(float* y, float* parts, unsigned* finished) {
+    parts[blockIdx.x] = blockIdx.x;                                                  // EITHER
+    if (atomicAdd(finished, 1u) == gridDim.x - 1)
+        for (int i = 0; i < gridDim.x; ++i) y[0] += parts[i];                        // EITHER
+}""", 6, 1, lambda: [floats(1), floats(6), np.zeros(1, np.uint32)]),
+    "the last block, written behind the fence": ("""
+extern "C" __global__ void k(float* y, float* parts, unsigned* finished) {
+    __threadfence();
+    parts[blockIdx.x] = blockIdx.x;                                                  // EITHER
+    if (atomicAdd(finished, 1u) == gridDim.x - 1)
+        for (int i = 0; i < gridDim.x; ++i) y[0] += parts[i];                        // EITHER
+}""", 6, 1, lambda: [floats(1), floats(6), np.zeros(1, np.uint32)]),
+    "the last block, handed on without a barrier": ("""
+extern "C" __global__ void k(float* y, float* parts, unsigned* finished) {
+    __shared__ bool last;
+    parts[blockIdx.x * 64 + threadIdx.x] = 1;                                        // EITHER
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicAdd(finished, 1u) == gridDim.x - 1;
+    }
+    __syncthreads();
+    if (last) y[threadIdx.x] = parts[(blockIdx.x + 1) % gridDim.x * 64 + threadIdx.x];  // EITHER
+}""", 6, 64, lambda: [floats(64), floats(384), np.zeros(1, np.uint32)]),
+    "not the last block": ("""
+extern "C" __global__ void k(float* y, float* parts, unsigned* finished) {
+    parts[blockIdx.x] = blockIdx.x;                                                  // EITHER
+    __threadfence();
+    if (atomicAdd(finished, 1u) == gridDim.x - 2)
+        for (int i = 0; i < gridDim.x; ++i) y[0] += parts[i];                        // EITHER
+}""", 6, 1, lambda: [floats(1), floats(6), np.zeros(1, np.uint32)]),
+    "unlocked without a fence": ("""
+extern "C" __global__ void k(float* y, int* lock) {
+    while (atomicCAS(lock, 0, 1)) {}
+    y[0] += 1;                                                                       // HERE
+    atomicExch(lock, 0);
+}""", 4, 1, lambda: [floats(1), np.zeros(1, np.int32)]),
     "copied by memcpy": ("""
 extern "C" __global__ void k(float* y) {
     if (threadIdx.x == 40) y[0] = 1;                                                 // EITHER
@@ -185,6 +233,71 @@ extern "C" __global__ void k(float* y, int n) {
     y[blockIdx.x] = any + four.w + both;
     y[2] = n;
 }""", 2, 64, lambda: [floats(3), 9], [12, 12, 9]),
+    "atomicCAS after a plain read": ("""
+__device__ float maximum(float* address, float v) {
+    int* place = (int*)address;
+    int old = *place, seen;
+    do {
+        seen = old;
+        old = atomicCAS(place, seen, __float_as_int(fmaxf(v, __int_as_float(seen))));
+    } while (old != seen);
+    return __int_as_float(old);
+}
+extern "C" __global__ void k(float* y, const float* x) { maximum(y + 1, x[threadIdx.x % 4] + blockIdx.x); }
+""", 3, 64, lambda: [floats(2), np.arange(4, dtype=np.float32)], [0, 5]),
+    "atomicCAS on 8 bytes": ("""
+extern "C" __global__ void k(double* y, const double* x) {
+    unsigned long long* place = (unsigned long long*)y;
+    unsigned long long old = *place, seen;
+    do {
+        seen = old;
+        old = atomicCAS(place, seen, __double_as_longlong(x[threadIdx.x] + __longlong_as_double(seen)));
+    } while (seen != old);
+}""", 2, 64, lambda: [np.zeros(1), np.ones(64)], [128]),
+    "the last block adds up": ("""
+__device__ unsigned finished = 0;
+extern "C" __global__ void k(float* y, float* parts) {
+    __shared__ float s[64];
+    __shared__ bool last;
+    s[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        float sum = 0;
+        for (int i = 0; i < 64; ++i) sum += s[i];
+        parts[blockIdx.x] = sum;
+        __threadfence();
+        last = atomicAdd(&finished, 1u) == gridDim.x - 1;
+    }
+    __syncthreads();
+    if (last && threadIdx.x < 2) {
+        float sum = 0;
+        for (int i = threadIdx.x; i < gridDim.x; i += 2) sum += parts[i];
+        y[threadIdx.x] = sum;
+        if (threadIdx.x == 0) finished = 0;
+    }
+}""", 6, 64, lambda: [floats(2), floats(6)], [6048, 6048]),
+    "the last block, all threads hand on": ("""
+__device__ unsigned finished;
+extern "C" __global__ void k(float* y, float* parts) {
+    parts[blockIdx.x * blockDim.x + threadIdx.x] = 1;
+    __threadfence();
+    __syncthreads();
+    __shared__ unsigned ticket;
+    if (threadIdx.x == 0) ticket = atomicInc(&finished, gridDim.x - 1);
+    __syncthreads();
+    if (ticket != gridDim.x - 1) return;
+    for (int b = 0; b < gridDim.x; ++b) y[threadIdx.x] += parts[b * blockDim.x + (threadIdx.x + 1) % 64];
+}""", 5, 64, lambda: [floats(64), floats(320)], np.full(64, 5)),
+    "a lock": ("""
+__device__ int lock;
+extern "C" __global__ void k(float* y) {
+    if (threadIdx.x % 32 == 0) {
+        while (atomicCAS(&lock, 0, 1)) {}
+        y[0] += 1;
+        __threadfence();
+        atomicExch(&lock, 0);
+    }
+}""", 4, 64, lambda: [floats(1)], [8]),
     "broadcast within each warp": ("""
 extern "C" __global__ void k(float* y) {
     __shared__ float s[2];

@@ -45,5 +45,8 @@ SIM_ATOMIC(atomicDec, old == 0 || old > v ? v : old - 1, unsigned)
 template <class T, class = sim_only<T, int, unsigned, sim_ull, unsigned short>>
 SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
 {
+#ifdef SIM_CHECK
+    sim_cas(p);
+#endif
     return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return old == expected ? v : old; });
 }

@@ -8,8 +8,60 @@
 // pass, as CUDA does: it only leaves open which of them comes last.
 #pragma once
 
+// Handed on by an atomic behind a fence ---------------------------------------------------------------------------------
+static uint64_t thread_key(uint32_t block, int thread) { return uint64_t(block) << 16 | uint64_t(thread); }
+
+template <class Map, class Key> static bool was_told(const Map& map, Key key, uint32_t heard, uint32_t time)
+{
+    const auto found = map.find(key);
+    return found != map.end() && found->second.at < heard && time < found->second.until;
+}
+
+// Has the current thread, or one that it has waited for since, been told that what the trace tells of was over?
+static bool heard_of(const Worker* w, const Trace& t)
+{
+    if (t.spread == SEVERAL_BLOCKS) return false;
+    for (const Heard& h : w->heard) {
+        const bool same_warp = h.thread >> 5 == w->current >> 5;
+        if (h.thread != w->current && h.time >= w->block_time &&
+            !(same_warp && h.time < w->threads[w->current].warp_time)) continue;
+        const Meeting& meeting = w->meetings.at(h.place);
+        if (was_told(meeting.blocks, t.block, h.time, t.time)) return true;
+        if (t.spread == ONE_THREAD && was_told(meeting.threads, thread_key(t.block, t.thread), h.time, t.time)) return true;
+    }
+    return false;
+}
+
+static void hear(Worker* w, uintptr_t place)  // at an atomic
+{
+    const auto found = w->meetings.find(place);
+    if (found == w->meetings.end()) return;
+    for (size_t i = w->heard.size(); i-- > 0;)
+        if (w->heard[i].place == place && w->heard[i].thread == w->current && w->heard[i].time > found->second.last) return;
+    w->heard.push_back({place, w->current, ++w->time});
+}
+
+static void tell(Worker* w, uintptr_t place)  // at an atomic
+{
+    const uint32_t fence = w->threads[w->current].fence_time;
+    if (!fence) return;
+    Meeting& meeting = w->meetings[place];
+    Told& own = meeting.threads[thread_key(w->block, w->current)];
+    const bool all = fence > w->barrier_before && meeting.blocks[w->block].until < w->block_time;
+    if (own.until >= fence && !all) return;  // nothing new
+    meeting.last = ++w->time;
+    if (own.until < fence) own = {fence, w->time};
+    if (all) meeting.blocks[w->block] = {w->block_time, w->time};
+}
+
+extern "C" void sim_fence()
+{
+    Worker* w = worker;
+    if (w && w->current >= 0) w->threads[w->current].fence_time = ++w->time;
+}
+
 // Does the current thread know that what the trace tells of was over before?
-static bool ordered(const Worker* w, const Trace& t, Kind kind)
+static bool ordered_by_waiting(const Worker* w, const Trace& t, Kind kind)
 {
     if (t.time < w->launch_time) return true;  // or it never happened
     if (kind >= SHARED) {
@@ -18,6 +70,19 @@ static bool ordered(const Worker* w, const Trace& t, Kind kind)
         return false;
     if (t.time < w->block_time || (t.spread == ONE_THREAD && t.thread == w->current)) return true;
     return t.spread <= ONE_WARP && t.thread >> 5 == w->current >> 5 && t.time < w->threads[w->current].warp_time;
+}
+static bool ordered(const Worker* w, const Trace& t, Kind kind)
+{
+    return ordered_by_waiting(w, t, kind) || (!w->heard.empty() && heard_of(w, t));
+}
+// Atomics by which threads tell each other come one after another: who waited for the last one waited for all.
+static bool ordered_atomics(const Worker* w, const Trace& t, Kind kind, uintptr_t place)
+{
+    if (ordered(w, t, kind)) return true;
+    if (w->meetings.empty() || !w->meetings.count(place)) return false;
+    Trace last = t;
+    last.spread = ONE_THREAD;
+    return ordered(w, last, kind);
 }
 
 static void note(const Worker* w, Trace& t, Kind kind, size_t pc)
@@ -39,6 +104,23 @@ static void note(const Worker* w, Trace& t, Kind kind, size_t pc)
     fail("race", "%sthis thread %s %s at byte %zu, which thread (%u,%u,%u) of %s %s in line %s, and neither waits for the "
          "other", At(own).text, then, NAMES[kind], size_t(offset), t.x, t.y, t.z,
          other.block == w->block ? "the same block" : "another block", first, At(other.pc).text);
+}
+
+// `old = *p; do ... old = atomicCAS(p, ...)` reads p without an atomic, and that does no harm: if the number is old, so says
+// atomicCAS. Such a read races with atomics of others, but is let pass if the thread writes nothing before its atomicCAS.
+static bool has_read(const Worker* w, uintptr_t a)
+{
+    for (unsigned i = 0; i < std::min(w->read_count, RECENT_READS); ++i)
+        if (w->reads[i] == a) return true;
+    return false;
+}
+
+static void owe_nothing(Worker* w)
+{
+    w->read_count = 0;
+    if (!w->owed_at) return;
+    w->owed_at = 0;
+    report_race(w, "changes", "reads", w->owed_kind, w->owed_offset, w->owed, w->owed_pc);
 }
 
 // Which arrays a kernel may use: its arguments, and what a pointer in them or in the file's variables points to.
@@ -204,6 +286,12 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
             if (!shadow->initialised[offset + i] && !w->unset_pc)  // if another thread is yet to write it, that is a race
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
     if (write) memset(shadow->initialised + offset, 1, bytes);
+    const bool cas = atomic && w->cas_at == a, paid = cas && has_read(w, a);
+    w->cas_at = 0;
+    if (paid) w->owed_at = 0;
+    if (write) owe_nothing(w);
+    else w->reads[w->read_count++ % RECENT_READS] = a;
+    if (atomic) hear(w, a);
     if (write) {
         w->stored = a, w->stored_offset = offset, w->stored_bytes = bytes, w->stored_pc = pc, w->stored_kind = kind;
         w->stored_by = w->current, w->suspect_bytes = 0;
@@ -216,7 +304,13 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
         const char* verb = write ? "writes" : "reads";
         const bool after_write = ordered(w, c.write, kind);
         if (!after_write && (!write || atomic)) report_race(w, "writes", verb, kind, offset, c.write, pc);
-        if (!atomic && !ordered(w, c.atomic, kind)) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
+        if (!atomic && !ordered_atomics(w, c.atomic, kind, a)) {
+            if (write) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
+            if (w->owed_at && w->owed_at != a) owe_nothing(w);
+            w->owed_at = a, w->owed = c.atomic, w->owed_kind = kind, w->owed_offset = offset, w->owed_pc = pc;
+            continue;
+        }
+        if (paid && c.read.spread == ONE_THREAD && c.read.block == w->block && c.read.thread == w->current) c.read.time = 0;
         if (write && !ordered(w, c.read, kind)) report_race(w, "reads", verb, kind, offset, c.read, pc);
         if (atomic) note(w, c.atomic, kind, pc);
         else if (!write) note(w, c.read, kind, pc);
@@ -226,6 +320,7 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
             note(w, c.write, kind, pc);
         }
     }
+    if (atomic) tell(w, a);
 }
 
 #define CALLER (uintptr_t(__builtin_return_address(0)) - 1 - text_base)
@@ -234,6 +329,7 @@ void sim_atomic(const volatile void* p, int bytes, const char* file, int line)
 {
     look(uintptr_t(p), bytes, true, true, number_of(file, line));
 }
+void sim_cas(const volatile void* p) { worker->cas_at = uintptr_t(p); }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}

@@ -122,6 +122,8 @@ void sim_source(uint32_t mask, int lane, const char* op, const char* file, int l
 uint32_t sim_activemask();
 int sim_lane();
 void sim_atomic(const volatile void* address, int bytes, const char* file, int line);  // tell the checker
+void sim_cas(const volatile void* address);  // the next one is an atomicCAS
+void sim_fence();
 void sim_range(const void* address, size_t bytes, bool write, const char* file, int line);
 void sim_assert_failed(const char* condition, const char* file, int line);
 }

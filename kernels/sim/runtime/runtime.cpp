@@ -18,7 +18,9 @@ static void compute_block(Worker* w, uint64_t number)
     const sim_dim& grid = w->launch->grid;
     sim_blockIdx = {unsigned(number % grid.x), unsigned(number / grid.x % grid.y), unsigned(number / grid.x / grid.y)};
     w->block = uint32_t(number);
-    w->block_time = ++w->time;
+    w->barrier_before = w->block_time = ++w->time;
+    w->owed_at = w->cas_at = w->read_count = 0;
+    w->heard.clear();
     w->done = w->waiting = 0;
     w->recent_pc = w->unset_pc = w->stored = 0;
     w->votes[0] = 0, w->votes[1] = 1, w->votes[2] = 0;
@@ -26,7 +28,7 @@ static void compute_block(Worker* w, uint64_t number)
     w->head = 0;
     w->current = -1;
     sim_next = 0;
-    for (auto& t : w->threads) t.status = NEW, t.file = nullptr, t.turn = 0;
+    for (auto& t : w->threads) t.status = NEW, t.file = nullptr, t.turn = 0, t.fence_time = 0;
     if ((w->launch->mode & ORDER) == SHUFFLED) std::shuffle(w->order.begin(), w->order.end(), w->random);
     memset((void*)w->shared.low, 0xff, w->shared.high - w->shared.low);  // whatever the block before left there
     if (w->dynamic.low) memset((void*)w->dynamic.low, 0xff, w->launch->shared_bytes);
@@ -78,6 +80,7 @@ static void prepare(Worker* w, sim_launch* launch, std::atomic<bool>* stop)
         w->dynamic_shadow = new Shadow(launch->shared_bytes);
         w->data_shadow = shadow_of_variables(w->data);
         find_given(w);
+        w->meetings.clear();
     }
 }
 
