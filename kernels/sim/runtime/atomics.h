@@ -18,6 +18,7 @@ template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line
         const T changed = change(old);
         memcpy(&after, &changed, sizeof after);
     } while (!__atomic_compare_exchange_n(word, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (++sim_spins > 1000) sim_yield();
     return old;
 }
 

@@ -112,6 +112,8 @@ struct sim_dim { unsigned x, y, z; };
 extern __thread sim_dim sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them
 extern sim_dim sim_blockDim, sim_gridDim;
 extern __thread int sim_next, sim_count;  // the next thread of this block to start, and how many there are
+extern __thread unsigned sim_spins;       // atomics since somebody else ran
+void sim_yield();
 void sim_begin();                         // the next thread starts here and now
 void sim_end();                           // it has come to its end
 void sim_syncthreads(const char* op, const char* file, int line);

@@ -11,6 +11,8 @@
 #include "memory.h"
 #include "signals.h"
 #include "scheduler.h"
+#include "order.h"
+#include "outside.h"
 #include "checker.h"
 
 static void compute_block(Worker* w, uint64_t number)

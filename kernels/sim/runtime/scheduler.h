@@ -78,6 +78,19 @@ static void wait_here(Worker* w)
     switch_context(own->context, next->context);
 }
 
+// A thread that has made many atomics without a pause may be waiting for another one: let that one go on.
+extern "C" void sim_yield()
+{
+    Worker* w = worker;
+    sim_spins = 0;
+    leave_if_asked(w, w->recent_pc);
+    if (sim_next >= sim_count && w->head == w->ready.size()) return;  // there is no other
+    const int own = w->current;
+    w->threads[own].status = READY;
+    w->ready.push_back(own);
+    wait_here(w);
+}
+
 // Barriers of the block ------------------------------------------------------------------------------------------------
 static void tell_unset(Worker* w)
 {

@@ -49,6 +49,7 @@ extern "C" {
 __thread sim_dim sim_threadIdx, sim_blockIdx;
 sim_dim sim_blockDim, sim_gridDim;
 __thread int sim_next, sim_count;
+__thread unsigned sim_spins;
 }
 
 enum Kind { GLOBAL, VARIABLE, SHARED, DYNAMIC };  // the last two belong to one block
