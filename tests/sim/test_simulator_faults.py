@@ -90,6 +90,22 @@ def test_right_kernels_pass(what, check, order):
     np.testing.assert_array_equal(result(*given), expected)
 
 
+@pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
+@pytest.mark.parametrize("check", [True, False])
+def test_many_atomics(check, order):
+    """After a thousand atomics a thread lets others go on, also itself if chance says so: nothing is lost."""
+    text = """
+extern "C" __global__ void k(int* y, int n) {
+    int before = threadIdx.x;
+    for (int i = 0; i < n; ++i) atomicAdd(y + i % 7, 1);
+    __syncthreads();
+    atomicAdd(y + 7, before);
+}"""
+    y = np.zeros(8, np.int32)
+    sim.launch(text, "k", 3, 40, [y, 2100], check=check, order=order, seed=5)
+    np.testing.assert_array_equal(y, [36000] * 7 + [3 * 780])
+
+
 def test_templates_have_shared_memory_of_their_own():
     """Two instances, and the checked and the unchecked library, do not share what a template keeps."""
     text = """

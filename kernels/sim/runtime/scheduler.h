@@ -75,7 +75,7 @@ static void wait_here(Worker* w)
     }
     w->fiber = next;
     if (thread >= 0) set_current(w, thread);
-    switch_context(own->context, next->context);
+    if (next != own) switch_context(own->context, next->context);  // chance may choose the one that yields
 }
 
 // A thread that has made many atomics without a pause may be waiting for another one: let that one go on.
