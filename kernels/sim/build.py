@@ -50,6 +50,19 @@ def compiler() -> str | None:
     return shutil.which(_wanted())
 
 
+def major_version() -> int:
+    """The 12 of g++ 12.2.0; 0 if there is none."""
+    path = compiler()
+    return 0 if path is None else _major_version(path, os.stat(path).st_mtime)
+
+
+@functools.cache
+def _major_version(path: str, _changed: float) -> int:
+    said = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=False).stdout
+    number = re.match(r"\d+", said)
+    return int(number[0]) if number else 0
+
+
 def folder() -> pathlib.Path:
     """Where compiled kernels are kept; it may be deleted at any time."""
     return _folder(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"))
@@ -113,6 +126,8 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as work:
         _compile(path, pathlib.Path(work), files, options, shown)
+        with contextlib.suppress(FileNotFoundError):  # it had nothing to say
+            os.replace(pathlib.Path(work) / "made.said", made.with_suffix(".said"))
         os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
     _prune(made.parent)
     return made
@@ -167,6 +182,16 @@ def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> cty
     raise DamagedError(f"{shown} cannot be loaded: {said}")
 
 
+def perhaps_unset(path: pathlib.Path, shown: str) -> list[tuple[int, str]]:
+    """Line and name of local variables of a .cu file that g++ was not sure to have a value there."""
+    try:
+        said = path.with_suffix(".said").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    pattern = rf"^{re.escape(shown)}:(\d+):\d+: warning: '([^']+)' may be used uninitialized"
+    return sorted({(int(line), name) for line, name in re.findall(pattern, said, re.M)})
+
+
 def _in_words(symbol: str) -> str:
     """A symbol of the linker as C++ writes it: ``_Z3sumPf`` is ``sum(float*)``."""
     program = shutil.which("c++filt")
@@ -202,8 +227,12 @@ def _compile(path: str, work: pathlib.Path, files: dict[str, str], options: tupl
     # two commands: with -fsanitize=thread the linker would add ThreadSanitizer, whose place our checker takes
     for command in (["-std=c++17", "-fPIC", "-I.", *options, "-c", source, "-o", "made.o"], LINKING):
         done = subprocess.run([path, *command], cwd=work, env=english, capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace")
         if done.returncode:
-            raise CompileError(_first_errors(done.stderr.decode(errors="replace"), shown))
+            raise CompileError(_first_errors(said, shown))
+        if said:
+            with open(work / "made.said", "a", encoding="utf-8", errors="replace") as file:
+                file.write(said)
 
 
 def _first_errors(said: str, shown: str) -> str:
@@ -230,6 +259,7 @@ def _prune(cache: pathlib.Path) -> None:
         made = sorted(cache.glob("*.so"), key=lambda file: file.stat().st_atime)
         for file in made[: max(0, len(made) - KEPT)]:
             file.unlink(missing_ok=True)
+            file.with_suffix(".said").unlink(missing_ok=True)
         if len(made) % 50 == 0:
             newest = max(file.stat().st_mtime for file in made)
             for leftover in cache.glob("tmp*"):

@@ -8,11 +8,12 @@ import hashlib
 import math
 import os
 import re
+import struct
 import threading
 from collections.abc import Sequence
 
 from . import build, text
-from .faults import fault_of
+from .faults import fault_of, warn_of_unset
 from .memory import LOCK, runtime
 from .parameters import Parameter, parameters_of
 from .refused import refuse_initialised, refuse_large_static
@@ -35,8 +36,11 @@ COMMON = (
 FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
     "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
-    "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
+    "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero", "-Werror=uninitialized",
+    "-Wno-error=maybe-uninitialized",
 )  # fmt: skip
+#: local variables begin with bytes 0xfe, which the checker knows again when they are stored (since g++ 12)
+FILLED = ("-ftrivial-auto-var-init=pattern",)
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
 
@@ -51,7 +55,8 @@ class _Launch(ctypes.Structure):  # sim_launch of runtime/state.h
         ("shared_bytes", ctypes.c_uint64), ("mode", ctypes.c_uint32), ("workers", ctypes.c_uint32),
         ("seed", ctypes.c_uint64), ("ranges", ctypes.c_void_p), ("dynamic", ctypes.c_void_p),
         ("guards", ctypes.c_void_p), ("guard_count", ctypes.c_uint32), ("report_bytes", ctypes.c_uint32),
-        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p),
+        ("seconds", ctypes.c_double), ("report", ctypes.c_char_p), ("given", ctypes.c_void_p),
+        ("given_count", ctypes.c_uint64),
     ]  # fmt: skip
 
 
@@ -125,7 +130,8 @@ class Module:
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, **dict.fromkeys(HEADERS, "#pragma once\n")}
-        options = (*COMMON, *TLS, *self.options, *(CHECK if self.check else FAST))
+        mode = FAST if not self.check else (*CHECK, *FILLED) if build.major_version() >= 12 else CHECK
+        options = (*COMMON, *TLS, *self.options, *mode)
         return build.library("kernels", files, options, self.filename)
 
     @functools.cached_property
@@ -133,6 +139,8 @@ class Module:
         runtime()
         refuse_large_static(self.filename, self.source, self._active, self.path)
         self._dynamic  # noqa: B018 - loaded first, the library refers to it
+        for line, name in build.perhaps_unset(self.path, self.filename):
+            warn_of_unset(self.filename, line, name)
         try:
             return build.load(self.path, self.filename)
         except build.DamagedError:  # and thrown away
@@ -239,6 +247,7 @@ class Module:
         kept = [ctypes.c_void_p(v) if isinstance(v, int) else ctypes.create_string_buffer(v, len(v)) for v in values]
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
+        given = _addresses(values) if self.check else (ctypes.c_uint64 * 0)()
         mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
@@ -247,7 +256,7 @@ class Module:
             shared_mem, mode, workers(), seed, ctypes.cast(self._library.sim_find_ranges, ctypes.c_void_p),
             self._dynamic, ctypes.cast(self._guards, ctypes.c_void_p), len(self._guards) // 2, len(report),
             _seconds() if seconds is None else seconds,
-            ctypes.cast(report, ctypes.c_char_p),
+            ctypes.cast(report, ctypes.c_char_p), ctypes.cast(given, ctypes.c_void_p), len(given) // 2,
         )  # fmt: skip
         with LOCK:
             failed = runtime().sim_run(ctypes.byref(described))
@@ -269,6 +278,16 @@ def _seconds() -> float:
     if not seconds > 0:
         raise ValueError(f"MINICNN_SIM_SECONDS must be a number of seconds greater than 0, got {said!r}")
     return seconds
+
+
+def _addresses(values: Sequence[bytes | int]) -> ctypes.Array:
+    """For every argument that may be an address, or a struct with addresses in it: its number and the address."""
+    found = []
+    for i, value in enumerate(values):
+        held = value if isinstance(value, bytes) else struct.pack("=Q", value)
+        for (address,) in struct.iter_unpack("=Q", held[: len(held) // 8 * 8]):
+            found += [i, address]
+    return (ctypes.c_uint64 * len(found))(*found)
 
 
 def _storage(names: tuple[str, ...], name: str) -> str:

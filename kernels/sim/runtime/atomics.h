@@ -18,6 +18,7 @@ template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line
         const T changed = change(old);
         memcpy(&after, &changed, sizeof after);
     } while (!__atomic_compare_exchange_n(word, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (++sim_spins > 1000) sim_yield();
     return old;
 }
 
@@ -46,5 +47,8 @@ SIM_ATOMIC(atomicDec, old == 0 || old > v ? v : old - 1, unsigned)
 template <class T, class = sim_only<T, int, unsigned, sim_ull, unsigned short>>
 SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
 {
+#ifdef SIM_CHECK
+    sim_cas(p);
+#endif
     return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return old == expected ? v : old; });
 }

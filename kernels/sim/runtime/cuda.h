@@ -118,6 +118,8 @@ extern "C" {
 extern __thread uint3 sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them, for which all are a sim_dim
 extern dim3 sim_blockDim, sim_gridDim;
 extern __thread int sim_next, sim_count;  // the next thread of this block to start, and how many there are
+extern __thread unsigned sim_spins;       // atomics since somebody else ran
+void sim_yield();
 void sim_begin();                         // the next thread starts here and now
 void sim_end();                           // it has come to its end
 void sim_syncthreads(const char* op, const char* file, int line);
@@ -128,6 +130,8 @@ void sim_source(uint32_t mask, int lane, const char* op, const char* file, int l
 uint32_t sim_activemask();
 int sim_lane();
 void sim_atomic(const volatile void* address, int bytes, const char* file, int line);  // tell the checker
+void sim_cas(const volatile void* address);  // the next one is an atomicCAS
+void sim_fence();
 void sim_range(const void* address, size_t bytes, bool write, const char* file, int line);
 void sim_assert_failed(const char* condition, const char* file, int line);
 }

@@ -6,10 +6,14 @@ SIM_FN int __syncthreads_count(int p, SIM_HERE) { return sim_vote_block(!!p, 0, 
 SIM_FN int __syncthreads_and(int p, SIM_HERE) { return sim_vote_block(!!p, 1, "__syncthreads_and", file_, line_); }
 SIM_FN int __syncthreads_or(int p, SIM_HERE) { return sim_vote_block(!!p, 2, "__syncthreads_or", file_, line_); }
 SIM_FN void __syncwarp(unsigned mask = 0xffffffffu, SIM_HERE) { sim_exchange(mask, 0, "__syncwarp", file_, line_); }
-// Memory is sequentially consistent here: a missing fence cannot be seen (a race that it would hide is reported).
+// Memory is sequentially consistent here, so a fence does nothing. To the checker it says that an atomic hands on results.
+#ifdef SIM_CHECK
+SIM_FN void __threadfence() { sim_fence(); }
+#else
 SIM_FN void __threadfence() {}
-SIM_FN void __threadfence_block() {}
-SIM_FN void __threadfence_system() {}
+#endif
+SIM_FN void __threadfence_block() { __threadfence(); }
+SIM_FN void __threadfence_system() { __threadfence(); }
 SIM_FN unsigned __activemask() { return sim_activemask(); }
 
 template <class T> SIM_FN uint64_t sim_to_bits(T value)
