@@ -47,8 +47,8 @@ def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing, check
 
 
 def _checked(kernel: str, labels, rows: int, of: str, classes: int, checked: bool):
-    """The labels as int64. A label that names no class would read beyond the row; whether there is one can only be known
-    by waiting for the device, or by having looked at them before they were sent there (``checked``)."""
+    """The labels as int64. One that names no class would read beyond the row; whether there is one can be known by
+    waiting for the device, or by having looked at them before they were sent there (``checked``)."""
     one_each(kernel, rows, of, labels=labels)
     if not checked:
         labels_in_range(kernel, labels, classes)

@@ -1,8 +1,8 @@
 """What crossed the border between host and device, what was launched and allocated: for tests, and to learn from.
 
 CuPy has nothing like it. A training step should copy its batch to the device and its loss back, and nothing else: each
-copy back is a wait for all kernels before it. On a GPU each operation of CuPy's own (a sum, ``a + b``, a copy in another layout,
-a product by cuBLAS) is a launch as well.
+copy back is a wait for all kernels before it. On a GPU each of CuPy's own operations (a sum, ``a + b``, a copy in
+another layout, a product by cuBLAS) is a launch as well.
 """
 
 from __future__ import annotations

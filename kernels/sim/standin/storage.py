@@ -25,6 +25,7 @@ class _Used:
 
     def __init__(self) -> None:
         self.nbytes = self.peak = 0
+        self.total = 0  # of all allocations ever
         self.limit = 0  # 0: none
         self.lock = threading.Lock()
 
@@ -36,7 +37,7 @@ class _Used:
                     f"limit set to: {self.limit:,} bytes)."
                 )
             self.nbytes += nbytes
-            self.peak = max(self.peak, self.nbytes)
+            self.peak, self.total = max(self.peak, self.nbytes), self.total + max(nbytes, 0)
 
 
 used = _Used()
