@@ -62,8 +62,10 @@ def sgd(model: nn.Module) -> optim.Optimizer:
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name, optimizer",
+    [(name, o) for name in NETWORKS for o in OPTIMIZERS if o == "sgd" or "googlenet" not in name],  # the longest once
+)
 def test_a_step_of_a_network(name, optimizer):
     """Images and labels in, loss and number of right answers out, nothing else; launches and memory within bounds."""
     options, size, (most_kernels, most_operations, most_allocations) = NETWORKS[name]
