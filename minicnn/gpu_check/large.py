@@ -16,7 +16,7 @@ from .workloads import Workload, workloads
 
 HEAD = ("kernel", "dtype", "calls", "largest error", "where")
 NOTE = (
-    "The calls that are timed below, against the same kernels on the CPU, by Numba where it works (small calls: NumPy); "
+    "The calls that are timed below against the same kernels on the CPU, by Numba where it works (small calls: NumPy), "
     f"tolerance {TOLERANCE[np.dtype(np.float32)]:g}, counted as above."
 )
 
