@@ -8,6 +8,9 @@ import sys
 
 import click
 
+from .cli_models import model_options
+from .recipe import OPTIMIZERS
+
 
 @click.group("kernels")
 def kernels() -> None:
@@ -67,3 +70,30 @@ def check(what: str, name: str | None, verbose: bool) -> None:
         click.echo(f"{one}: {found}{'' if wrong else ', no finding'}")
     if failed:
         sys.exit(1)
+
+
+@kernels.command()
+@model_options
+@click.option("--batch-size", type=click.IntRange(1), default=2, show_default=True, help="Images of the step.")
+@click.option("--optimizer", type=click.Choice(list(OPTIMIZERS)), default="sgd", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="All figures.")
+def launches(name, size, variant, settings, classes, batch_size, optimizer, as_json) -> None:
+    """What one training step of a model asks of a GPU, layer by layer: launches, copies, memory.
+
+    Counted in the simulator, where the step is computed: a large model at its paper's size takes minutes.
+
+    \b
+    minicnn kernels launches resnet20
+    minicnn kernels launches mobilenet_v2 --input 64 --batch-size 4
+    """
+    import json
+
+    from . import models
+    from .launches import count_step
+
+    model = models.get_model(name, num_classes=classes, variant=variant, **dict(settings))
+    size = size or models.input_size(name, model)
+    make, options = OPTIMIZERS[optimizer]
+    title = f"{name} {'x'.join(map(str, size))}, {batch_size} images, {optimizer}"
+    found = count_step(model, lambda m: make(m.parameters(), **options), size, batch_size, title)
+    click.echo(json.dumps(found.to_dict(), indent=1) if as_json else str(found))

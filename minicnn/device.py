@@ -15,6 +15,7 @@ NumPy hands ``np.exp(x)`` on to whoever made x (NEP 13, NEP 18): most operations
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import numpy as np
 
@@ -80,6 +81,32 @@ def _copied(array, here: str, device: str):
 def to_numpy(array) -> np.ndarray:
     """A NumPy array of the same numbers: the array itself if it is one."""
     return array if isinstance(array, np.ndarray) else to_device(array, "cpu")
+
+
+class sending_once:  # noqa: N801 - reads as a verb, like mc.no_grad
+    """In this block :func:`sent` copies equal labels to a device once: a step's losses and its accuracy share them."""
+
+    def __enter__(self) -> None:
+        self._before = getattr(_sent, "arrays", None)
+        _sent.arrays = []
+
+    def __exit__(self, *exc_info: object) -> None:
+        _sent.arrays = self._before
+
+
+_sent = threading.local()  # .arrays: (the numbers, the device, the array there), in sending_once
+
+
+def sent(array, device: str):
+    """The same numbers on a device, for reading: in :class:`sending_once` one array for all equal ones."""
+    arrays = getattr(_sent, "arrays", None)
+    if arrays is None or device_of(array) == device or not isinstance(array, np.ndarray):
+        return to_device(array, device)
+    for numbers, where, there in arrays:
+        if where == device and numbers.dtype == array.dtype and np.array_equal(numbers, array):
+            return there
+    arrays.append((array.copy(), device, to_device(array, device)))
+    return arrays[-1][2]
 
 
 def number_on(device: str, value, dtype) -> np.ndarray:

@@ -4,6 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
+from .device import device_of, sent, to_numpy
+from .tensor import Tensor
+
+
+def judged(loss: Tensor, logits: np.ndarray, labels: np.ndarray) -> tuple[float, int]:
+    """A batch's loss and how many of its images are right, as numbers.
+
+    Those of a GPU come back together: each copy to the host waits for all that was launched before it.
+
+    Parameters
+    ----------
+    loss : Tensor
+        One number.
+    logits : array, (N, K)
+        On the device of ``loss``.
+    labels : array, (N,)
+    """
+    if isinstance(logits, np.ndarray):
+        return loss.item(), _right(logits, labels)
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iub":
+        labels = labels.astype(np.int64)  # as cross_entropy sent them
+    both = np.empty_like(logits, np.float64, shape=2)
+    both[0] = loss.data.reshape(())
+    both[1] = (logits.argmax(1) == sent(labels, device_of(logits))).sum()
+    found, right = to_numpy(both).tolist()
+    return found, int(right)
+
+
+def _right(logits: np.ndarray, labels: np.ndarray) -> int:
+    return int((logits.argmax(1) == labels).sum())
+
 
 class Average:
     """Mean loss and accuracy over the images seen so far."""
@@ -13,9 +44,13 @@ class Average:
 
     def add(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
         """One batch: its mean loss, logits (N, K), labels (N,)."""
-        self.images += len(labels)
-        self.loss_sum += loss * len(labels)
-        self.correct += int((logits.argmax(1) == labels).sum())
+        self.count(loss, _right(logits, labels), len(labels))
+
+    def count(self, loss: float, right: int, images: int) -> None:
+        """One batch: its mean loss, and how many of its images are right."""
+        self.images += images
+        self.loss_sum += loss * images
+        self.correct += right
 
     @property
     def loss(self) -> float:

@@ -78,14 +78,14 @@ class Step(running.Watcher):
         Those that made a step, by ``id``.
     """
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Module, clock: Clock | None = None) -> None:
         self.model, self.total, self.gradients = model, 0.0, 0
         self.kept: dict[str, int] = {}
         self.operations: dict[str, list[str]] = {}
         self.optimizers: dict = {}
         self._paths = {id(module): path for path, module in model.named_modules()}
         self._made: dict[int, tuple[weakref.ref, str]] = {}  # by id of the buffer, which must not be kept alive
-        self.clock = Clock()
+        self.clock = Clock() if clock is None else clock
         self.seconds = self.clock.seconds
 
     def finish(self) -> None:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from operator import length_hint
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,16 +20,17 @@ from . import checkpoint, plots, progress, weights
 from . import functional as F
 from .data import Loader
 from .data.mixup import Mixed, MixUp
-from .device import to_numpy
+from .device import sending_once, to_numpy
 from .errors import ArgumentError, DataError, DivergedError
 from .evaluation import evaluate
 from .files import remove_leftovers, replacing, writing
 from .kernels.announce import announced_by
-from .metrics import Average, Evaluation
+from .metrics import Average, Evaluation, judged
 from .nn import Module
 from .nn.modes import train_mode
 from .ops import checks
-from .optim import EMA, Optimizer, clip_grad_norm_
+from .optim import EMA, Optimizer
+from .optim.clip import clip_grads_
 from .optim.lr_scheduler import LRScheduler
 from .profiling import Profile
 from .profiling_memory import peak_mb
@@ -39,6 +41,23 @@ COLUMNS = (
     "seconds", "peak_mb",
 )  # fmt: skip
 MIXING = 3  # keeps the stream of random numbers apart from the loader's
+
+
+class Batch(NamedTuple):
+    """What :meth:`Trainer.step` found.
+
+    Attributes
+    ----------
+    logits : array, (N, classes)
+        On the model's device.
+    loss : float
+    right : int
+        How many labels have the largest logit.
+    """
+
+    logits: np.ndarray
+    loss: float
+    right: int
 
 
 class Trainer:
@@ -197,9 +216,9 @@ class Trainer:
             bar.update(self._batches_done)
             batches = self._batches(epoch)
             for images, labels in batches if self.profile is None else self.profile.steps(batches):
-                logits, loss = self.step(images, labels)
-                self._check_finite("the loss", loss, epoch)
-                average.add(loss, logits, as_array(labels))
+                batch = self.step(images, labels)
+                self._check_finite("the loss", batch.loss, epoch)
+                average.count(batch.loss, batch.right, len(labels))
                 figures = self._figures(average, average.images - seen_before, time.perf_counter() - start)
                 bar.set_postfix(figures, refresh=False)
                 bar.update()
@@ -211,8 +230,8 @@ class Trainer:
             if self._waiting:  # the last update of an epoch may rest on fewer batches
                 self._update()
             seconds = time.perf_counter() - start
-            for name, parameter in self.model.named_parameters():  # the last step's doing; no loss has shown it yet
-                self._check_finite(name, float(np.abs(parameter.data).max()), epoch)
+            for name, size in _largest(self.model).items():  # the last step's doing; no loss has shown it yet
+                self._check_finite(name, size, epoch)
             validation = self.evaluate(self.val) if self.val is not None else None
             if validation is not None:
                 self._check_finite("the validation loss", validation.loss, epoch)
@@ -238,18 +257,23 @@ class Trainer:
                 f"try {lr / 10:g}, or look for NaN in the data"
             )
 
-    def step(self, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, float]:
-        """Forward and backward of one batch, and an update if it is due. Returns the logits and the loss."""
+    def step(self, images: np.ndarray, labels: np.ndarray) -> Batch:
+        """Forward and backward of one batch, and an update if it is due.
+
+        Between CPU and GPU go the images, the labels, and at the end two numbers (16 bytes) back: only then is waited.
+        """
         if self._waiting == 0:
             self.optimizer.zero_grad()
         mixed = self._mix(images, labels) if self.mixup is not None else None
-        outputs = self.model(as_tensor(images if mixed is None else mixed.images).to(self.model.device))
-        loss = self._loss(outputs, labels) if mixed is None else mixed.loss(self._loss, outputs)
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
-        self._waiting += 1
-        if self._waiting == self.accumulate:
-            self._update()
-        return to_numpy(getattr(outputs, "logits", outputs).data), loss.item()
+        with sending_once():
+            outputs = self.model(as_tensor(images if mixed is None else mixed.images).to(self.model.device))
+            loss = self._loss(outputs, labels) if mixed is None else mixed.loss(self._loss, outputs)
+            (loss if self.accumulate == 1 else loss / self.accumulate).backward()
+            self._waiting += 1
+            if self._waiting == self.accumulate:
+                self._update()
+            logits = getattr(outputs, "logits", outputs).data
+            return Batch(logits, *judged(loss, logits, as_array(labels)))
 
     def _loss(self, outputs, labels):
         """A model that gives more than logits in training, as GoogLeNet does, weighs their losses itself."""
@@ -275,7 +299,7 @@ class Trainer:
                     parameter.grad = parameter.grad * parameter.dtype.type(self.accumulate / self._waiting)
         self._rate = self.optimizer.param_groups[0]["lr"]
         if self.clip_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            clip_grads_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update()
@@ -315,6 +339,15 @@ class Trainer:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows({k: "" if v is None else f"{v:.6g}" for k, v in r.items()} for r in self.rows)
+
+
+def _largest(model: Module) -> dict[str, float]:
+    """Each parameter's largest size, by name; those of a GPU come back together."""
+    largest = {name: np.abs(parameter.data).max() for name, parameter in model.named_parameters()}
+    sizes = list(largest.values())
+    if model.device != "cpu" and len({size.dtype for size in sizes}) == 1:
+        sizes = to_numpy(np.stack(sizes))
+    return dict(zip(largest, map(float, sizes)))
 
 
 def _check_parts(model, optimizer, train, val, schedule, profile) -> None:

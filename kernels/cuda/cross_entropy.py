@@ -23,29 +23,33 @@ BACKWARD = Kernel(
 WARP = 32
 
 
-def softmax_cross_entropy(logits, labels, smoothing):
-    """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward."""
+def softmax_cross_entropy(logits, labels, smoothing, checked=False):
+    """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward.
+
+    ``checked`` says that the labels are known to be classes, so that the device need not be asked, and waited for.
+    """
     n, k = logits.shape
-    labels = _checked("softmax_cross_entropy", labels, n, "rows of logits", k)
+    labels = _checked("softmax_cross_entropy", labels, n, "rows of logits", k, checked)
     xp = backend.module_of(logits)
     loss, p = xp.empty(n, logits.dtype), xp.empty(logits.shape, logits.dtype)
     FORWARD((logits, labels, loss, p, float(smoothing), n, k), threads=n * WARP)
     return loss, p
 
 
-def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing):
+def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing, checked=False):
     """dlogits = grad * (p - t)"""
     n, k = probabilities.shape
     one_each("softmax_cross_entropy_backward", n, "rows", grad=grad)
-    labels = _checked("softmax_cross_entropy_backward", labels, n, "rows", k)
+    labels = _checked("softmax_cross_entropy_backward", labels, n, "rows", k, checked)
     d = backend.module_of(grad).empty(probabilities.shape, probabilities.dtype)
     BACKWARD((grad, probabilities, labels, d, smoothing / k, 1 - smoothing, n, k), threads=n * WARP)
     return d
 
 
-def _checked(kernel: str, labels, rows: int, of: str, classes: int):
-    """The labels as int64. That they name classes can only be known by waiting for the device, once for each batch:
-    a label beyond would read beyond the row."""
+def _checked(kernel: str, labels, rows: int, of: str, classes: int, checked: bool):
+    """The labels as int64. One that names no class would read beyond the row; whether there is one can be known by
+    waiting for the device, or by having looked at them before they were sent there (``checked``)."""
     one_each(kernel, rows, of, labels=labels)
-    labels_in_range(kernel, labels, classes)
+    if not checked:
+        labels_in_range(kernel, labels, classes)
     return labels.astype("int64", copy=False)

@@ -8,8 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 
-def softmax_cross_entropy(logits, labels, smoothing):
-    """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward."""
+def softmax_cross_entropy(logits, labels, smoothing, checked=False):
+    """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward.
+
+    ``checked`` says that the labels are known to be classes, so that a device need not be asked, and waited for.
+    """
     shifted = logits - logits.max(1, keepdims=True)
     exp = np.exp(shifted)
     total = exp.sum(1, keepdims=True)
@@ -20,7 +23,7 @@ def softmax_cross_entropy(logits, labels, smoothing):
     return loss.astype(logits.dtype), exp / total
 
 
-def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing):
+def softmax_cross_entropy_backward(grad, probabilities, labels, smoothing, checked=False):
     """dlogits = grad * (p - t)"""
     d = probabilities - probabilities.dtype.type(smoothing / probabilities.shape[1])
     d[np.arange(len(d)), labels] -= probabilities.dtype.type(1 - smoothing)

@@ -218,8 +218,16 @@ def _from_imagenet_means(x):
     x = as_tensor(x)
     if x.ndim != 4 or x.shape[1] != 3 or x.dtype.kind != "f":
         return x  # conv1 says what is wrong
-    mean, std = (np.array(v, x.dtype).reshape(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    mean, std = (_per_channel(v, x.data) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     return x * (std / 0.5) + (mean - 0.5) / 0.5
+
+
+def _per_channel(values: tuple[float, ...], like):
+    """(1, C, 1, 1) on the device of ``like``: filled in there, as a copy in each step would be in its way."""
+    array = np.empty_like(like, shape=(1, len(values), 1, 1))
+    for c, value in enumerate(values):
+        array[:, c] = value
+    return array
 
 
 def start_as_in_caffe(model: GoogLeNet) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import nn
+from ..device import to_device
 from .registry import register_model
 
 # Table I: which of S2's six maps each of C3's sixteen maps sees.
@@ -74,6 +75,7 @@ class SparseConv(nn.Module):
 
     def forward(self, x):
         padded = F.pad(self.weight, (0, 0, 0, 0, 0, 1))  # (61, KH, KW): one more slot, of zeros
+        self.slot = to_device(self.slot, self.weight.device)  # after a move; not a copy in each step
         return F.conv2d(x, padded[self.slot], self.bias)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import kernels
 from ..autograd import Function
-from ..device import to_device, to_numpy
+from ..device import device_of, sent, to_numpy
 from ..errors import LabelError, ShapeError
 from ..tensor import Tensor, as_array, as_tensor
 from . import checks
@@ -22,7 +22,8 @@ class CrossEntropy(Function):
 
     @staticmethod
     def forward(ctx, logits, labels, label_smoothing):
-        losses, probabilities = kernels.softmax_cross_entropy(logits, labels, label_smoothing)  # (N,), (N, K)
+        # of the labels a device holds, cross_entropy() knows that they are classes
+        losses, probabilities = kernels.softmax_cross_entropy(logits, labels, label_smoothing, True)  # (N,), (N, K)
         ctx.save_for_backward(probabilities, labels)
         ctx.label_smoothing = label_smoothing
         return losses.mean(dtype=np.float64).astype(logits.dtype)  # ()
@@ -32,7 +33,7 @@ class CrossEntropy(Function):
         probabilities, labels = ctx.saved
         n = len(labels)
         each = np.broadcast_to((grad / n).astype(grad.dtype), n)  # (N,)
-        return kernels.softmax_cross_entropy_backward(each, probabilities, labels, ctx.label_smoothing), None
+        return kernels.softmax_cross_entropy_backward(each, probabilities, labels, ctx.label_smoothing, True), None
 
 
 @register("mse_loss")
@@ -72,6 +73,11 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
         If a label is not a class, or labels are not whole numbers.
     ShapeError
         If there is not one label per row, or the batch is empty.
+
+    Notes
+    -----
+    Pass the labels as a NumPy array, also to a model on a GPU: they are looked at before they are sent there. Labels on
+    a GPU must be fetched for that, and fetching waits for all that was launched.
     """
     logits, labels = as_tensor(logits), as_array(labels)
     if logits.ndim != 2 or logits.shape[1] == 0:
@@ -86,7 +92,7 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
         raise ShapeError(f"cross_entropy: logits {logits.shape} want labels ({n},), got shape {labels.shape}{hint}")
     if labels.dtype.kind not in "fiub":
         raise LabelError(f"cross_entropy: labels are the numbers of the classes, 0 to {classes - 1}, got {labels[0]!r}")
-    labels = to_numpy(labels)
+    on_device, labels = labels, to_numpy(labels)
     broken = np.flatnonzero(labels != np.floor(labels)) if labels.dtype.kind == "f" else ()  # NaN too
     if len(broken):
         raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels[broken[0]]} for sample {broken[0]}")
@@ -97,9 +103,8 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
             f"0 to {classes - 1}"
         )
     smoothing = checks.number("cross_entropy", "label_smoothing", label_smoothing, high=1, what="a share")
-    return apply_op(
-        "cross_entropy", logits, to_device(labels.astype(np.int64), logits.device), label_smoothing=smoothing
-    )
+    labels = (on_device if device_of(on_device) == logits.device else labels).astype(np.int64)
+    return apply_op("cross_entropy", logits, sent(labels, logits.device), label_smoothing=smoothing)
 
 
 def mse_loss(x, target) -> Tensor:

@@ -18,7 +18,7 @@ from minicnn.kernels.sim import standin as xp
 cupy = pytest.importorskip(
     "cupy", reason="CuPy is not installed (cupy-cuda13x imports without a GPU)", exc_type=ImportError
 )
-OURS = {"launches", "transfers"}  # what CuPy has not
+OURS = {"allocations", "launches", "operations", "transfers"}  # what CuPy has not
 NAMES = [name for name in xp.__all__ if name not in OURS]
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(xp, name)) and name != "size"]  # size tells nothing
 

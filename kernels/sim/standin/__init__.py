@@ -6,7 +6,8 @@ between is the same. What it is for are the borders, where code that was never r
 * Between host and device nothing crosses by itself. ``np.asarray(x)`` and ``numpy_array + x`` raise CuPy's errors; the
   ways across are ``asarray``, ``x.get()``, ``x.set()``, ``x.item()`` and their like, and :data:`transfers` counts them.
 * ``RawModule`` takes the .cu text that a GPU would get, and runs it in the simulator. What CuPy passes on unseen (the
-  wrong count, width, dtype, layout, an empty grid) is an error here; :data:`launches` remembers each launch.
+  wrong count, width, dtype, layout, an empty grid) is an error here; :data:`launches` remembers each launch,
+  :data:`operations` each of CuPy's own operations, :data:`allocations` what memory was taken.
 
 Arrays lie in the simulator's device memory, apart from NumPy's. Ordinary operations are computed there by NumPy: the
 numbers are NumPy's to the bit, types are NumPy 2's, layouts are CuPy's (element-wise results are in C order).
@@ -34,7 +35,7 @@ from .creation import *  # noqa: F403
 from .cuda import get_default_memory_pool, is_available
 from .functions import *  # noqa: F403
 from .raw import RawKernel, RawModule
-from .records import launches, transfers
+from .records import allocations, launches, operations, transfers
 from .shaping import *  # noqa: F403
 from .ufuncs import *  # noqa: F403
 
@@ -55,7 +56,7 @@ def get_array_module(*args):
 
 
 __all__ = [
-    "RawKernel", "RawModule", "cuda", "get_array_module", "get_default_memory_pool", "is_available", "launches",
-    "linalg", "ndarray", "random", "transfers",
+    "RawKernel", "RawModule", "allocations", "cuda", "get_array_module", "get_default_memory_pool", "is_available",
+    "launches", "linalg", "ndarray", "operations", "random", "transfers",
     *creation.__all__, *functions.__all__, *shaping.__all__, *ufuncs.__all__, *FROM_NUMPY,
 ]  # fmt: skip

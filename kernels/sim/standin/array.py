@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from . import cuda, records
-from .border import SCALARS, DeviceArray, from_host
+from .border import SCALARS, DeviceArray, copied, from_host
 from .indices import index_of, value_of
 from .methods import Methods
 from .operators import Operators
@@ -83,7 +83,7 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
 
     def _view_or_copy(self, host: np.ndarray) -> ndarray:
         """For NumPy's results that are views where that is possible."""
-        return self._view(host) if np.may_share_memory(host, self._host) else from_host(host)
+        return self._view(host) if np.may_share_memory(host, self._host) else copied(host)
 
     def _written(self, index=None) -> None:
         mark_written(self._memory, self._host, index)
@@ -247,18 +247,27 @@ class ndarray(Operators, Methods, DeviceArray):  # noqa: N801 - CuPy's name
     # ---------------------------------------------------------------- elements
     def __getitem__(self, index) -> ndarray:
         index, basic = index_of(index)
-        return self._view(self._host[index]) if basic else from_host(self._host[index])
+        if basic:
+            return self._view(self._host[index])
+        if any(isinstance(part, np.ndarray) and part.dtype == bool for part in index):
+            records.waited_for("mask")  # how many are picked
+        records.operation("take")
+        return from_host(self._host[index])
 
     def __setitem__(self, index, value) -> None:
         index, basic = index_of(index)
-        self._host[index] = value_of(value, "fill")
+        value = value_of(value, "fill")
+        records.operation("copy" if isinstance(value, np.ndarray) else "fill")
+        self._host[index] = value
         if basic:
             self._view(self._host[index])._written()
         else:
             self._written(index)
 
     def fill(self, value) -> None:
-        self._host[...] = value_of(value, "fill")
+        value = value_of(value, "fill")
+        records.operation("fill")
+        self._host[...] = value
         self._written()
 
     # ---------------------------------------------------------------- other views of the same memory

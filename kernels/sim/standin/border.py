@@ -10,6 +10,8 @@ import warnings
 
 import numpy as np
 
+from . import records
+
 SCALARS = (bool, int, float, complex, np.generic)
 
 
@@ -43,6 +45,7 @@ def array_operands(arrays) -> list[np.ndarray]:
 
 def computed(function, *args, out=None, casting="same_kind", **keywords):
     """``function(*args, **keywords)`` as device arrays. Like a GPU it knows no warnings: 1 / 0 is inf."""
+    records.operation(function.__name__)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing
         result = function(*args, **keywords)
@@ -59,6 +62,7 @@ def elementwise(ufunc: np.ufunc, *operands, out=None, dtype=None, casting="same_
         outs = out if isinstance(out, tuple) else (out,)
         for x in outs:
             _check_out(x, shape)
+    records.operation(ufunc.__name__)
     with np.errstate(all="ignore"):
         ufunc(*hosts, out=tuple(x._host for x in outs), casting=casting, **({} if dtype is None else {"dtype": dtype}))
     for x in outs:
@@ -96,6 +100,18 @@ def from_host(result, order: str = "C"):
     array._host[...] = result
     array._written()
     return array
+
+
+def generated(result, order: str = "C"):
+    """What CuPy makes on the device out of a few numbers, such as ``arange``."""
+    records.operation("generate")
+    return from_host(result, order)
+
+
+def copied(result):
+    """A copy in another layout, which NumPy has made."""
+    records.operation("copy")
+    return from_host(result)
 
 
 def stored(result, out, casting: str = "same_kind"):

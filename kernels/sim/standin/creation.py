@@ -6,7 +6,7 @@ import numpy as np
 
 from . import records
 from .array import ndarray
-from .border import DeviceArray, array_operand, computed, from_host
+from .border import DeviceArray, array_operand, computed, from_host, generated
 from .indices import value_of
 from .methods import laid_out_like
 from .storage import checked_dtype
@@ -135,6 +135,7 @@ def copyto(dst, src, casting="same_kind", where=None) -> None:
         dst[...] = src
     else:
         mask = array_operand(where)
+        records.operation("copyto")
         with np.errstate(all="ignore"):
             np.copyto(dst._host, value, "unsafe", where=mask)
         dst._written(np.broadcast_to(mask, dst.shape))
@@ -142,16 +143,16 @@ def copyto(dst, src, casting="same_kind", where=None) -> None:
 
 # -------------------------------------------------------------------- filled with numbers
 def arange(start, stop=None, step=1, dtype=None) -> ndarray:
-    return from_host(np.arange(start, stop, step, dtype) if stop is not None else np.arange(0, start, step, dtype))
+    return generated(np.arange(start, stop, step, dtype) if stop is not None else np.arange(0, start, step, dtype))
 
 
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     result = np.linspace(start, stop, num, endpoint, retstep, dtype, axis)
-    return (from_host(result[0]), float(result[1])) if retstep else from_host(result)
+    return (generated(result[0]), float(result[1])) if retstep else generated(result)
 
 
 def eye(N, M=None, k=0, dtype=float, order="C") -> ndarray:
-    return from_host(np.eye(N, M, k, dtype), order)
+    return generated(np.eye(N, M, k, dtype), order)
 
 
 def identity(n, dtype=float) -> ndarray:
@@ -159,7 +160,7 @@ def identity(n, dtype=float) -> ndarray:
 
 
 def tri(N, M=None, k=0, dtype=float) -> ndarray:
-    return from_host(np.tri(N, M, k, dtype))
+    return generated(np.tri(N, M, k, dtype))
 
 
 def tril(m, k=0) -> ndarray:
@@ -175,7 +176,7 @@ def diag(v, k=0) -> ndarray:
 
 
 def indices(dimensions, dtype=int) -> ndarray:
-    return from_host(np.indices(dimensions, dtype))
+    return generated(np.indices(dimensions, dtype))
 
 
 def meshgrid(*xi, **kwargs) -> list[ndarray]:

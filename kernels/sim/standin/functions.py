@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import records
 from .array import ndarray
 from .border import array_operand, computed, operand
 from .indices import index_operand
@@ -214,19 +215,23 @@ def nonzero(a) -> tuple[ndarray, ...]:
 
 
 def flatnonzero(a) -> ndarray:
+    records.waited_for("flatnonzero")
     return computed(np.flatnonzero, array_operand(a))
 
 
 def argwhere(a) -> ndarray:
+    records.waited_for("argwhere")
     return computed(np.argwhere, array_operand(a))
 
 
 def unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, *, equal_nan=True):
     ar = array_operand(ar)
+    records.waited_for("unique")
     return computed(np.unique, ar, return_index, return_inverse, return_counts, axis, equal_nan=equal_nan)
 
 
 def bincount(x, weights=None, minlength=None):
+    records.waited_for("bincount")
     return computed(np.bincount, array_operand(x), None if weights is None else array_operand(weights), minlength or 0)
 
 
@@ -244,6 +249,7 @@ def take_along_axis(a, indices, axis):
 
 def put_along_axis(arr, indices, values, axis) -> None:
     array_operand(arr)
+    records.operation("put_along_axis")
     np.put_along_axis(arr._host, array_operand(indices), operand(values), axis)
     written = np.zeros(arr.shape, np.bool_)
     np.put_along_axis(written, array_operand(indices), True, axis)

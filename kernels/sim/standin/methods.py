@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .border import array_operand, computed, from_host, operand
+from . import records
+from .border import array_operand, computed, copied, operand
 from .indices import index_operand
 from .storage import checked_dtype, checked_shape, mark_written
 
@@ -46,6 +47,7 @@ class Methods:
             return self
         if casting is not None and not np.can_cast(self.dtype, dtype, casting):
             raise TypeError(f"Cannot cast array data from {self.dtype} to {dtype} according to the rule {casting!r}")
+        records.operation("copy")
         new = laid_out_like(self._host, dtype, order)
         with np.errstate(all="ignore"):
             new._host[...] = self._host
@@ -53,13 +55,15 @@ class Methods:
         return new
 
     def flatten(self, order="C"):
-        return from_host(self._host.flatten(order))
+        return copied(self._host.flatten(order))
 
     def ravel(self, order="C"):
         return self._view_or_copy(self._host.ravel(order))
 
     def repeat(self, repeats, axis=None):
-        repeats = repeats if isinstance(repeats, (int, list, tuple, np.integer)) else array_operand(repeats)
+        if not isinstance(repeats, (int, list, tuple, np.integer)):
+            repeats = array_operand(repeats)
+            records.waited_for("repeat", repeats.nbytes)
         return computed(np.repeat, self._host, repeats, axis)
 
     def take(self, indices, axis=None, out=None):
@@ -131,6 +135,7 @@ class Methods:
         return computed(np.dot, self._host, operand(b), out=out)
 
     def sort(self, axis=-1, kind=None) -> None:
+        records.operation("sort")
         self._host.sort(axis=axis, kind="stable")
         mark_written(self._memory, self._host)
 
@@ -138,6 +143,7 @@ class Methods:
         return computed(np.argsort, self._host, axis, kind="stable")  # CuPy's is stable too
 
     def nonzero(self) -> tuple:
+        records.waited_for("nonzero")
         return computed(np.nonzero, np.atleast_1d(self._host))
 
     def searchsorted(self, v, side="left", sorter=None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .array import ndarray
-from .border import from_host
+from .border import generated
 
 __all__ = (
     "Generator RandomState default_rng normal permutation rand randint randn random random_sample seed standard_normal "
@@ -23,16 +23,16 @@ class Generator:
         if out is not None:
             out[...] = self.random(out.shape, out.dtype)
             return out
-        return from_host(self._generator.random(size, dtype))
+        return generated(self._generator.random(size, dtype))
 
     def standard_normal(self, size=None, dtype=float, out=None) -> ndarray:
         if out is not None:
             out[...] = self.standard_normal(out.shape, out.dtype)
             return out
-        return from_host(self._generator.standard_normal(size, dtype))
+        return generated(self._generator.standard_normal(size, dtype))
 
     def integers(self, low, high=None, size=None, dtype=np.int64, endpoint=False) -> ndarray:
-        return from_host(self._generator.integers(low, high, size, dtype, endpoint))
+        return generated(self._generator.integers(low, high, size, dtype, endpoint))
 
 
 def default_rng(seed=None) -> Generator:
@@ -55,22 +55,22 @@ class RandomState:
         return self.standard_normal(size, dtype)
 
     def random_sample(self, size=None, dtype=float) -> ndarray:
-        return from_host(np.asarray(self._state.random_sample(size), dtype))
+        return generated(np.asarray(self._state.random_sample(size), dtype))
 
     def standard_normal(self, size=None, dtype=float) -> ndarray:
-        return from_host(np.asarray(self._state.standard_normal(size), dtype))
+        return generated(np.asarray(self._state.standard_normal(size), dtype))
 
     def uniform(self, low=0.0, high=1.0, size=None, dtype=float) -> ndarray:
-        return from_host(np.asarray(self._state.uniform(low, high, size), dtype))
+        return generated(np.asarray(self._state.uniform(low, high, size), dtype))
 
     def normal(self, loc=0.0, scale=1.0, size=None, dtype=float) -> ndarray:
-        return from_host(np.asarray(self._state.normal(loc, scale, size), dtype))
+        return generated(np.asarray(self._state.normal(loc, scale, size), dtype))
 
     def randint(self, low, high=None, size=None, dtype=int) -> ndarray:
-        return from_host(np.asarray(self._state.randint(low, high, size, dtype)))
+        return generated(np.asarray(self._state.randint(low, high, size, dtype)))
 
     def permutation(self, a) -> ndarray:
-        return from_host(self._state.permutation(a))
+        return generated(self._state.permutation(a))
 
 
 _state = RandomState()

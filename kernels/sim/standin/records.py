@@ -1,7 +1,8 @@
-"""What crossed the border between host and device, and which kernels were launched: for tests, and to learn from.
+"""What crossed the border between host and device, what was launched and allocated: for tests, and to learn from.
 
-CuPy has nothing like it. A training step should copy its batch to the device and nothing else; a loss that is printed
-after every step costs a copy back, and with it the wait for all kernels before it.
+CuPy has nothing like it. A training step should copy its batch to the device and its loss back, and nothing else: each
+copy back is a wait for all kernels before it. On a GPU each of CuPy's own operations (a sum, ``a + b``, a copy in
+another layout, a product by cuBLAS) is a launch as well.
 """
 
 from __future__ import annotations
@@ -30,6 +31,22 @@ class Launch(NamedTuple):
     grid: tuple[int, ...]
     block: tuple[int, ...]
     shared_mem: int  # bytes of dynamic shared memory for each block
+
+
+class Operation(NamedTuple):
+    """One of CuPy's own operations on arrays, by the name of NumPy's that computes it here.
+
+    On a GPU it is one launch for what goes element by element, one or two for a sum over an axis or a product, and more
+    for what sorts or searches: counted as one, they are the least that can be.
+    """
+
+    name: str
+
+
+class Allocation(NamedTuple):
+    """One piece of device memory. CuPy takes it from its pool, which asks the driver for new memory where it must."""
+
+    nbytes: int
 
 
 class Record:
@@ -78,8 +95,7 @@ class Record:
         return f"<{self.count} entries, the last {len(self)} remembered>"
 
 
-transfers = Record()
-launches = Record()
+transfers, launches, operations, allocations = Record(), Record(), Record(), Record()
 
 
 def to_device(name: str, nbytes: int) -> None:
@@ -88,3 +104,12 @@ def to_device(name: str, nbytes: int) -> None:
 
 def to_host(name: str, nbytes: int) -> None:
     transfers.add(Transfer(name, int(nbytes), "to host"))
+
+
+def operation(name: str) -> None:
+    operations.add(Operation(name))
+
+
+def waited_for(name: str, nbytes: int = 8) -> None:
+    """An operation whose result's size only the device knows: CuPy copies that number to the host, and waits for it."""
+    transfers.add(Transfer(name, nbytes, "to host"))

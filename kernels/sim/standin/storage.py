@@ -10,6 +10,7 @@ import numpy as np
 
 from ..memory import Memory
 from ..mode import is_checking
+from . import records
 
 UNIT = 512  # bytes; CuPy's pool rounds every allocation up to it
 KINDS = "biufc"  # what a GPU computes with: bool, int, unsigned, float, complex
@@ -23,7 +24,8 @@ class _Used:
     """How much device memory is alive, and how much may be."""
 
     def __init__(self) -> None:
-        self.nbytes = 0
+        self.nbytes = self.peak = 0
+        self.total = 0  # of all allocations ever
         self.limit = 0  # 0: none
         self.lock = threading.Lock()
 
@@ -35,6 +37,7 @@ class _Used:
                     f"limit set to: {self.limit:,} bytes)."
                 )
             self.nbytes += nbytes
+            self.peak, self.total = max(self.peak, self.nbytes), self.total + max(nbytes, 0)
 
 
 used = _Used()
@@ -44,6 +47,8 @@ def allocate(nbytes: int) -> Memory:
     """Device memory of so many bytes, not initialised. It is freed when nobody refers to it any more."""
     rounded = -(-nbytes // UNIT) * UNIT
     used.add(rounded)
+    if nbytes:
+        records.allocations.add(records.Allocation(rounded))
     try:
         memory = Memory(nbytes, is_checking())
     except MemoryError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import records
 from .border import array_operand, computed, elementwise, operand
 from .indices import index_operand
 
@@ -48,6 +49,7 @@ class ufunc:  # noqa: N801 - CuPy's name
         """In place and unbuffered: an element that is picked twice is changed twice."""
         picked = tuple(map(index_operand, indices)) if isinstance(indices, tuple) else index_operand(indices)
         array_operand(a)
+        records.operation(f"{self.__name__}.at")
         with np.errstate(all="ignore"):
             self._function.at(a._host, picked, *(() if b is None else (operand(b),)))
         a._written(picked)
