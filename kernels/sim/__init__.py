@@ -16,7 +16,8 @@ What runs is the unchanged text. Each CUDA thread is a call of the kernel's func
 its stack and another goes on (``runtime/scheduler.h``). In check mode every access to memory is looked at
 (``runtime/checker.h``): races, addresses out of bounds, numbers that nobody has written, barriers that not all threads
 reach. In profile mode each access is counted (``runtime/profile.h``): how many sectors of memory a warp's loads and
-stores touch, and which banks of shared memory they fight for. It needs g++ on Linux; :func:`why_not` says what is missing.
+stores touch, and which banks of shared memory they fight for. It needs g++ on Linux; :func:`why_not` says what is
+missing.
 """
 
 from __future__ import annotations
