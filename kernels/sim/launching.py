@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .memory import Memory
+from .mode import is_profiling
 from .module import Module, Parameter
 from .text import kernel_names
 
@@ -57,9 +58,9 @@ class Uninitialised(np.ndarray):
 
 
 @functools.lru_cache(maxsize=64)
-def module(source: str, filename: str, names: tuple[str, ...], check: bool) -> Module:
+def module(source: str, filename: str, names: tuple[str, ...], check: bool, profiled: bool = False) -> Module:
     """The compiled text; the last few are kept."""
-    return Module(source, filename, names, check=check)
+    return Module(source, filename, names, check=check, profiled=profiled)
 
 
 def launch(
@@ -80,7 +81,7 @@ def launch(
     shared_mem : int
         Bytes of dynamic shared memory.
     check : bool
-        Look at every access to memory.
+        Look at every access to memory; inside :func:`profiling` they are counted instead.
     filename : str
         For messages.
     order : {"forward", "backward", "shuffled"}
@@ -98,8 +99,9 @@ def launch(
     grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
     if math.prod(block) > THREADS:
         raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
-    plain = name in kernel_names(source)
-    compiled = module(source, filename, () if plain or "<" not in name else (name,), check)
+    plain, profiled = name in kernel_names(source), is_profiling()
+    check = check and not profiled
+    compiled = module(source, filename, () if plain or "<" not in name else (name,), check, profiled)
     try:
         parameters = compiled.signature(name)
     except KeyError as error:

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import build, text
+from . import build, profile, text
 from .faults import fault_of
 from .memory import LOCK, runtime
 from .symbols import shared_symbols
 from .text import without_comments  # noqa: F401 - others take it from here
 
-FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4, 8, 16
+FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE, PROFILED = 0, 1, 2, 4, 8, 16, 32
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
 DYNAMIC_BYTES = 227 * 1024  # the most dynamic shared memory that any GPU gives a block
 #: of a function that comes to its end without a value, g++ makes code that runs into the next one
@@ -28,6 +28,14 @@ FAST = ("-O2", "-march=native", "-g1", "-fno-math-errno", "-fwrapv")
 CHECK = (
     "-Og", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fno-sanitize-recover",
     "-fsanitize=bounds,shift,signed-integer-overflow,integer-divide-by-zero",
+)  # fmt: skip
+#: what NVRTC leaves of loads and stores, as far as g++ can be told: nothing is loaded twice, but nothing is joined to
+#: vectors either, or moved to a second copy of a loop
+PROFILE = (
+    "-O2", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fwrapv", "-fno-math-errno", "-fno-optimize-sibling-calls",
+    "-fno-tree-sra", "-fno-ipa-sra", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-store-merging",
+    "-fno-tree-loop-distribute-patterns", "-fno-tree-pre", "-fno-code-hoisting", "-fno-thread-jumps",
+    "-fno-split-paths",
 )  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
@@ -93,14 +101,17 @@ class Module:
     options : sequence of str
         Of them ``-D``, ``-U`` and ``-I`` count.
     check : bool
+        Look at every access to memory.
+    profiled : bool
+        Count them instead, see :mod:`.profile`.
     """
 
     def __init__(
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
-        check: bool = False,
+        check: bool = False, profiled: bool = False,
     ) -> None:  # fmt: skip
         self.source, self.filename = source, text.named_file(source, filename)
-        self.names, self.check = tuple(names), check
+        self.names, self.check, self.profiled = tuple(names), check, profiled
         self.options = tuple(o for o in options if re.match("-[DUI]", o))
 
     @functools.cached_property
@@ -117,7 +128,7 @@ class Module:
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, **dict.fromkeys(HEADERS, "#pragma once\n")}
-        options = (*COMMON, *TLS, *self.options, *(CHECK if self.check else FAST))
+        options = (*COMMON, *TLS, *self.options, *(PROFILE if self.profiled else CHECK if self.check else FAST))
         return build.library("kernels", files, options, self.filename)
 
     @functools.cached_property
@@ -204,7 +215,7 @@ class Module:
         kept = [ctypes.c_void_p(v) if isinstance(v, int) else ctypes.create_string_buffer(v, len(v)) for v in values]
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
-        mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
+        mode = ORDERS[order] | FLUSH_TO_ZERO | (PROFILED if self.profiled else CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
         described = _Launch(
@@ -216,6 +227,8 @@ class Module:
         )  # fmt: skip
         with LOCK:
             failed = runtime().sim_run(ctypes.byref(described))
+            if not failed and self.profiled:
+                profile.collect(self, name, tuple(grid), tuple(block), shared_mem, values)
         if not failed:
             return
         said = report.value.decode(errors="replace")
