@@ -1,4 +1,4 @@
-"""``minicnn kernels``: the list of kernels, one kernel in all its rooms, and its check in the simulator."""
+"""``minicnn kernels``: the list of kernels, one kernel in all its rooms, its check in the simulator, and lessons."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def show(name: str, room: str | None) -> None:
 
 @kernels.command()
 @click.argument("what")
-@click.option("--as", "name", help="The kernel that a file of your own stands in for, such as im2col.")
+@click.option("--as", "name", help="The kernel that a file of your own stands in for: im2col, lesson:matmul/2, ...")
 @click.option("--verbose", is_flag=True, help="Also the calls that went well.")
 def check(what: str, name: str | None, verbose: bool) -> None:
     """Run a kernel's .cu text in the simulator's check mode, on awkward shapes, against the plain definition.
 
-    WHAT is a kernel's name, "all", or a .cu file of your own with --as NAME.
+    WHAT is a kernel's name, "all", a version of a lesson such as lesson:matmul/2, or a .cu file of your own with
+    --as NAME.
     """
+    from . import kernel_lessons
     from . import kernels as package
     from .kernel_check import check, find
 
@@ -50,7 +52,12 @@ def check(what: str, name: str | None, verbose: bool) -> None:
         raise click.UsageError(f"{what} is a file: --as says which kernel it stands in for, such as --as im2col")
     if not own and name is not None:
         raise click.UsageError(f"--as goes with a file such as my_kernel.cu, and {what} is none")
-    names = list(package.KERNELS) if what == "all" else [find(name if own else what).name]
+    names = list(package.KERNELS) if what == "all" else [name if own else what]
+    if names[0].startswith(kernel_lessons.PREFIX):
+        kernel_lessons.named(names[0])
+        check = kernel_lessons.check
+    else:
+        find(names[0])
     if own and not pathlib.Path(what).is_file():
         raise click.UsageError(f"there is no file {what}")
     failed = 0
@@ -66,3 +73,27 @@ def check(what: str, name: str | None, verbose: bool) -> None:
         click.echo(f"{one}: {found}{'' if wrong else ', no finding'}")
     if failed:
         sys.exit(1)
+
+
+@kernels.command()
+@click.argument("name", required=False)
+@click.option("--show", "number", metavar="N", help="The file of one version.")
+@click.option("--gpu", default="H100", show_default=True, help="The GPU of the model.")
+def lesson(name: str | None, number: str | None, gpu: str) -> None:
+    """One computation in several CUDA versions, each better than the one before: NAME, or the list of all lessons.
+
+    Prints what each version improves, and what each asks of a GPU: a model, not a measurement.
+    """
+    from . import kernel_lessons
+
+    if name is None:
+        if number is not None:
+            raise click.UsageError("--show goes with the name of a lesson, such as matmul")
+        click.echo(kernel_lessons.listing())
+        return
+    found = kernel_lessons.find(name)
+    if number is not None:
+        click.echo(kernel_lessons.shown(found, number, colour=sys.stdout.isatty()))
+        return
+    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    click.echo(kernel_lessons.page(found, gpu, width))

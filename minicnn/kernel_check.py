@@ -64,17 +64,24 @@ def check(name: str, file: str | os.PathLike | None = None) -> Iterator[Verdict]
     """
     kernel = find(name)
     check_device("sim")
-    with sim.checking(), _standing_in(kernel, file):
+    with sim.checking(), standing_in(f"{kernel.file}.cu", _own_kernels(kernel), file):
         for dtype in (np.float32, np.float64):
             for arguments in trials(name, dtype):
                 problem, serious = _compare(kernel, arguments)
-                yield Verdict(name, _described(arguments), problem)
+                yield Verdict(name, described(arguments), problem)
                 if serious:
                     return
 
 
 @contextlib.contextmanager
-def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
+def standing_in(replaced: str, ours: list[launcher.Kernel], file: str | os.PathLike | None) -> Iterator[None]:
+    """In this block a file of the reader's own, if there is one, stands in for our .cu file ``replaced``.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read, or lacks one of the kernels ``ours``.
+    """
     if file is None:
         yield
         return
@@ -83,11 +90,10 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
-    ours = _own_kernels(kernel)
     missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", without_comments(text))]
     if missing:
         raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
-    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
+    with launcher.replaced(replaced, launcher.named(path.name, text)):
         yield
 
 
@@ -118,7 +124,7 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
         except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
             return f"{error}. {_needed(_own_kernels(kernel))}", True
         for wanted, got in zip(expected, found, strict=True):
-            if problem := _difference(wanted, got):
+            if problem := difference(wanted, got):
                 few = f", with {blocks} blocks of {block} threads; each strides over the grid" if blocks else ""
                 return f"{problem}{few}", False
     return "", False
@@ -131,7 +137,8 @@ def _results(out, arguments: list) -> list:
     return list(out) if isinstance(out, tuple) else [out]
 
 
-def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
+def difference(wanted: np.ndarray, got: np.ndarray) -> str:
+    """What is wrong with a result, "" if nothing."""
     if wanted.shape != got.shape:
         return f"the result has shape {got.shape}, it should have {wanted.shape}"
     if wanted.size == 0:
@@ -150,7 +157,8 @@ def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
     )
 
 
-def _described(arguments: tuple) -> str:
+def described(arguments: tuple) -> str:
+    """Shapes, dtypes and options."""
     parts = [
         f"{'x'.join(map(str, a.shape)) or 'one'} {a.dtype.name}" if is_array(a) else str(a).replace(" ", "")
         for a in arguments

@@ -16,7 +16,9 @@
 //
 // Why rows and columns 16 apart, and not a thread's 4 x 4 side by side? Neighbouring threads would read every fourth
 // number of b_tile: those of threads 0 and 8 lie 32 numbers apart, in the same bank of shared memory, and would be
-// read one after the other. 16 apart, neighbours read neighbours (and write neighbours of c).
+// read one after the other. 16 apart, neighbours read neighbours (and write neighbours of c). And why are the rows of
+// b_tile 16 longer than need be? A warp writes 16 numbers into each of two rows; 64 apart these would share 16 banks
+// between them, 80 apart they have all 32.
 
 const int SIDE = 16;            // of a block of threads; also the steps along K that a tile covers
 const int EACH = 4;             // rows, and columns, of a thread
@@ -25,8 +27,8 @@ const int TILE = SIDE * EACH;   // rows, and columns, of a block
 template <typename T>
 __global__ void matmul(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ c, int m, int n, int k)
 {
-    __shared__ T a_tile[TILE][SIDE];  // rows of c, l
-    __shared__ T b_tile[SIDE][TILE];  // l, columns of c
+    __shared__ T a_tile[TILE][SIDE];         // rows of c, l
+    __shared__ T b_tile[SIDE][TILE + SIDE];  // l, columns of c; the last 16 are never used
     const int tx = threadIdx.x, ty = threadIdx.y;
     const int first_row = blockIdx.y * TILE + ty;
     const int first_column = blockIdx.x * TILE + tx;

@@ -9,10 +9,11 @@
 // Moves    for each pixel reads the index of the windows that hold it (3x3 with stride 2: 1, 2 or 4, 2.25 on average),
 //          grad where the pixel won, and writes dx once. One addition for each window.
 // Improves a gather needs no atomics: each number of dx belongs to one thread, which adds in a fixed order (kh, kw), so
-//          results repeat bit by bit. No zeros are written first. And all that is written goes to neighbours: dx is
-//          written in whole sectors, where version 1 added here and there. The price: the index of a window is read by
-//          each pixel that the window holds, not once; neighbours read neighbours, and again soon, so most of that
-//          comes from the cache. The question to turn around a scatter is always "who would write to me?".
+//          results repeat bit by bit. dx crosses to memory once, in whole sectors; version 1 wrote zeros, read them
+//          back and wrote again, here and there: twice the bytes in all. The price: more is asked for, because the
+//          index of a window is read by each pixel that the window holds; but by neighbours, soon one after the other,
+//          so most of it comes from the cache. The question that turns a scatter around is always "who would write to
+//          me?".
 
 // The output row (or column) that saw input row i through kernel row k; -1 if none did.
 __device__ inline int seen_by(int i, int k, int stride, int before, int size)
