@@ -156,9 +156,9 @@ def _table(lesson: Lesson, figures: list[Figures]) -> str:
 
 
 def _needed(figures: Figures, say) -> str:
-    """Of each kernel that was launched, in order; "?" where NVRTC is missing."""
-    found = [say(used) if used.resources else "?" for used in figures.report.used]
-    return " + ".join(dict.fromkeys(found))  # a kernel that is launched twice says it once
+    """Of each kernel that was launched, in order and once; "?" where NVRTC is missing."""
+    launches = zip(figures.report.launches, figures.report.used, strict=True)
+    return ", ".join({launch.kernel: say(used) if used.resources else "?" for launch, used in launches}.values())
 
 
 def check(what: str, file: str | os.PathLike | None = None) -> Iterator[Verdict]:
