@@ -168,7 +168,8 @@ def _conv2d(make):
 
 def _conv2d_input_grad(make):
     for title, x, weight, y, geometry, groups in _convolutions(make):
-        yield title, (make.image(*y), make.image(*weight), x[2:], *geometry, groups)
+        if x[1] > 3:  # nobody asks for the gradient of a picture
+            yield title, (make.image(*y), make.image(*weight), x[2:], *geometry, groups)
 
 
 def _conv2d_weight_grad(make):
@@ -184,7 +185,7 @@ def _im2col(make):
 
 def _col2im(make):
     for title, x, weight, y, geometry, groups in _convolutions(make):
-        if groups == 1:
+        if groups == 1 and x[1] > 3:
             columns = make(y[0] * y[2] * y[3], math.prod(weight[1:]))
             yield title, (columns, x, weight[2:], *geometry)
 

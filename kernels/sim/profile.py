@@ -126,7 +126,8 @@ class ArrayTraffic:
     name : str
         The parameter.
     loaded, stored : int
-        Each sector counted once: the traffic if the caches hold everything.
+        Each sector counted once: the traffic if the caches hold everything. Nothing that the launch has stored before
+        is loaded from memory.
     loaded_by_blocks, stored_by_blocks : int
         Each sector once for each block that touches it: the traffic if a cache holds what its block uses, and no more.
     """

@@ -31,7 +31,7 @@ struct Site {  // an instruction that goes to memory, with all that it did; Prof
 
 struct Touched {  // an array in global memory; ProfiledArray in profile.py
     uintptr_t low, high;
-    uint64_t sectors[2], by_block[2];  // loaded, stored
+    uint64_t sectors[2], by_block[2];  // loaded from memory, stored
 };
 
 struct Request {
@@ -97,12 +97,18 @@ static void touch(const Worker* w, uint64_t sector, uint32_t access)
 {
     const uint32_t number = uint32_t(sector >> 35);
     const uint64_t i = sector & ((uint64_t(1) << 35) - 1);
-    for (int stored = 0; stored < 2; ++stored) {
-        if (access != ATOMIC && stored != int(access == STORE)) continue;
-        uint32_t& last = profile.last_block[stored][number][i];
-        profile.arrays[number].sectors[stored] += last == 0;
-        profile.arrays[number].by_block[stored] += last != w->block + 1;
-        last = w->block + 1;
+    Touched& array = profile.arrays[number];
+    uint32_t &loaded = profile.last_block[0][number][i], &stored = profile.last_block[1][number][i];
+    const uint32_t own = w->block + 1;
+    if (access != STORE) {
+        array.sectors[0] += !loaded && !stored;  // what was stored before is still in the cache
+        array.by_block[0] += loaded != own && stored != own;
+        loaded = own;
+    }
+    if (access != LOAD) {
+        array.sectors[1] += !stored;
+        array.by_block[1] += stored != own;
+        stored = own;
     }
 }
 
