@@ -1,8 +1,8 @@
 """GPUs by name: the figures that rooflines and occupancy are computed from.
 
-Every number stands in a publication of NVIDIA's, named in ``sheet``, or follows from two that do: where a sheet gives no
-float64 rate, it is float32's divided by what the architecture's white paper says (32 on Turing, 64 on GA10x, Ada and
-RTX Blackwell). They are peaks at the boost clock: no program reaches them.
+Every number stands in a publication of NVIDIA's, named in ``sheet``, or follows from others that do: where a sheet
+gives no float64 rate, it is float32's divided by what the architecture's white paper says (32 on Turing, 64 on GA10x,
+Ada and RTX Blackwell). They are peaks at the boost clock: no program reaches them.
 """
 
 from __future__ import annotations

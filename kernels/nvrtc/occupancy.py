@@ -135,4 +135,4 @@ def _by_shared_memory(limits: Limits, wanted: int) -> int:
     if wanted > limits.shared - limits.reserved:
         return 0
     for_block = _rounded(wanted + limits.reserved, limits.unit)
-    return limits.shared // for_block if for_block else limits.blocks
+    return limits.shared // for_block if for_block else limits.threads  # none is used: as many as one likes
