@@ -175,12 +175,13 @@ def resources_of(launch: LaunchProfile, arch: str) -> Used:
     if arch not in LIMITS or arch not in library.architectures():
         return Used(why_not=f"this NVRTC does not compile for {arch}")
     try:
-        found = _compiled(launch.source, arch, launch.kernel)
+        found = _compiled(launch.source, arch, launch.together)[launch.kernel]
     except compiler.CompileError as error:
         return Used(why_not=str(error))
     return Used(found, occupancy(found, math.prod(launch.block), launch.shared_mem, arch))
 
 
-@functools.lru_cache(maxsize=256)
-def _compiled(source: str, arch: str, kernel: str) -> Resources:
-    return compiler.compile(source, named_file(source, "kernel.cu"), [kernel], arch).resources[kernel]
+@functools.lru_cache(maxsize=64)
+def _compiled(source: str, arch: str, kernels: tuple[str, ...]) -> dict[str, Resources]:
+    options = (*compiler.CUPY, "--disable-warnings")  # those are the gate's business
+    return compiler.compile(source, named_file(source, "kernel.cu"), kernels, arch, options).resources

@@ -23,7 +23,7 @@ struct Site {  // an instruction that goes to memory, with all that it did; Prof
     uint64_t sectors, least_sectors;      // global memory: touched; if the same bytes lay side by side
     uint64_t turns, least_turns;          // shared memory: what the banks took; with no two words in one bank
     uint32_t worst;                       // words of one bank in one request
-    uint32_t example_warp;                // global memory: the first request of the most lanes; shared: the worst one
+    uint32_t example_warp;                // of a request that tells much, see count()
     uint64_t example_block;
     uint64_t example[32];                 // what its lanes asked for: number of the array << 40 | byte
     uint32_t example_mask, example_turns;
@@ -161,6 +161,12 @@ static uint32_t count_turns(Site& site, const Request& r)  // returns how often 
     return worst;
 }
 
+static uint64_t middle_block(const Worker* w)
+{
+    const sim_dim& grid = w->launch->grid;
+    return uint64_t(grid.x) * grid.y * grid.z / 2;
+}
+
 static void count(const Worker* w, uint32_t warp, Site& site, const Request& r)
 {
     const bool shared = site.space == SHARED || site.space == DYNAMIC;
@@ -170,8 +176,12 @@ static void count(const Worker* w, uint32_t warp, Site& site, const Request& r)
     else count_sectors(w, site, r);
     site.requests++;
     site.lanes += lanes;
-    const uint32_t before = __builtin_popcount(site.example_mask);
-    if (turns < site.example_turns || (turns == site.example_turns && lanes <= before)) return;
+    // an example that tells much: of the worst conflict, of all lanes, and from the middle of the grid, not from a border
+    const auto worth = [&](uint32_t turns, uint32_t lanes, uint64_t block) {
+        return (turns * 64 + lanes) * 2 + (block == middle_block(w));
+    };
+    const uint32_t before = worth(site.example_turns, __builtin_popcount(site.example_mask), site.example_block);
+    if (worth(turns, lanes, w->block) <= before && site.example_mask) return;
     site.example_block = w->block, site.example_warp = warp;
     site.example_mask = r.mask, site.example_turns = turns;
     memcpy(site.example, r.at, sizeof r.at);
