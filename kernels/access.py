@@ -17,13 +17,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from . import formulas
 from .nvrtc import compiler, library
-from .nvrtc.gpus import GPU, GPUS
+from .nvrtc.gpus import GPU
 from .nvrtc.gpus import gpu as gpu_named
 from .nvrtc.occupancy import LIMITS, Occupancy, occupancy
 from .nvrtc.resources import Resources
-from .sim.profile import LaunchProfile, LineAccess, profiling
+from .sim.profile import LaunchProfile, profiling
 from .sim.text import named_file
+from .workloads import Workload
 
 GPU_DEFAULT = "H100"
 
@@ -152,6 +154,20 @@ def report(
     return Report(launches, used, number(least_bytes), number(flops), number(library_bytes), chosen, in_double, results)
 
 
+def report_on(workload: Workload, gpu: str = GPU_DEFAULT) -> Report:
+    """The report on one of :func:`.workloads.workloads`, with its formulas."""
+    name, arguments = workload.kernel, workload.arguments
+    formula = lambda f: lambda results: f(name, arguments, results)  # noqa: E731
+    return report(
+        workload,
+        least_bytes=formula(formulas.least_bytes),
+        flops=formula(formulas.flops),
+        library_bytes=formula(formulas.library_bytes),
+        gpu=gpu,
+        in_double=name in formulas.IN_DOUBLE,
+    )
+
+
 def resources_of(launch: LaunchProfile, arch: str) -> Used:
     """Registers, shared memory and occupancy of a launch, if NVRTC is installed and knows the architecture."""
     if why := library.why_not():
@@ -159,15 +175,13 @@ def resources_of(launch: LaunchProfile, arch: str) -> Used:
     if arch not in LIMITS or arch not in library.architectures():
         return Used(why_not=f"this NVRTC does not compile for {arch}")
     try:
-        found = _compiled(launch.source, arch, launch.kernel)
+        found = _compiled(launch.source, arch, launch.together)[launch.kernel]
     except compiler.CompileError as error:
         return Used(why_not=str(error))
     return Used(found, occupancy(found, math.prod(launch.block), launch.shared_mem, arch))
 
 
-@functools.lru_cache(maxsize=256)
-def _compiled(source: str, arch: str, kernel: str) -> Resources:
-    return compiler.compile(source, named_file(source, "kernel.cu"), [kernel], arch).resources[kernel]
-
-
-__all__ = ["GPUS", "GPU_DEFAULT", "LineAccess", "Report", "Used", "report", "resources_of"]
+@functools.lru_cache(maxsize=64)
+def _compiled(source: str, arch: str, kernels: tuple[str, ...]) -> dict[str, Resources]:
+    options = (*compiler.CUPY, "--disable-warnings")  # those are the gate's business
+    return compiler.compile(source, named_file(source, "kernel.cu"), kernels, arch, options).resources

@@ -1,17 +1,8 @@
 """What kernels meet in ResNet-18, GoogLeNet and AlexNet: for ``minicnn kernels report``, and to try a change on.
 
-:data:`WORKLOADS` has, for every kernel of ``KERNELS``, the shapes of layers of these models at 224 x 224 pixels, for as
-few images as tell the same story. The report counts how a kernel uses memory on them; what it is held against follows
-from the shapes alone:
-
-least bytes
-    Each input read once, each result written once; of an array that is updated, both. Of a 1x1 convolution with stride
-    2 the pixels that no window sees are left out.
-FLOPs
-    :data:`FLOPS` has a formula for each kernel. Additions, multiplications, comparisons, divisions, roots and
-    exponentials count as one each; integer arithmetic and conversions do not count.
-library bytes
-    What ``cupy.matmul`` moves at least: cuBLAS is NVIDIA's compiled code, which the simulator does not see.
+For every kernel of ``KERNELS`` :func:`workloads` has the shapes of layers of these models at 224 x 224 pixels, for as
+few images as tell the same story: all of them run in seconds. What their bytes and FLOPs are held against stands in
+:mod:`.formulas`.
 """
 
 from __future__ import annotations
@@ -24,7 +15,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import KERNELS
-from .layout import UPDATED
 from .plain.windows import output_size
 
 #: title, images, C, H, W, O, kernel, stride, padding, groups
@@ -100,27 +90,6 @@ class Workload:
         arrays = ["x".join(map(str, a.shape)) for a in self.arguments if hasattr(a, "shape")]
         return ", ".join(arrays)
 
-    def least_bytes(self, results) -> int:
-        """Each input read once, each result written once."""
-        roles = KERNELS[self.kernel].roles
-        total = sum(_bytes_seen(self, i) for i in range(len(roles)))
-        total += sum(a.nbytes for a, role in zip(self.arguments, roles) if role == UPDATED and a is not None)
-        return total + sum(r.nbytes for r in listed(results))
-
-    def flops(self, results) -> int:
-        """By the formula in :data:`FLOPS`."""
-        return int(FLOPS[self.kernel](self.arguments, listed(results)))
-
-    def library_bytes(self, results) -> int:
-        """Of products by cuBLAS: both factors and the result, once each."""
-        found = LIBRARY.get(self.kernel)
-        return int(found(self.arguments, listed(results))) if found else 0
-
-
-def listed(results) -> tuple:
-    """What a kernel returned, as a tuple of arrays."""
-    return results if isinstance(results, tuple) else () if results is None else (results,)
-
 
 def workloads(name: str, dtype=np.float32) -> list[Workload]:
     """All workloads of a kernel, with arrays on the device "sim"; the same numbers every time."""
@@ -168,7 +137,8 @@ def _conv2d(make):
 
 def _conv2d_input_grad(make):
     for title, x, weight, y, geometry, groups in _convolutions(make):
-        yield title, (make.image(*y), make.image(*weight), x[2:], *geometry, groups)
+        if x[1] > 3:  # nobody asks for the gradient of a picture
+            yield title, (make.image(*y), make.image(*weight), x[2:], *geometry, groups)
 
 
 def _conv2d_weight_grad(make):
@@ -184,7 +154,7 @@ def _im2col(make):
 
 def _col2im(make):
     for title, x, weight, y, geometry, groups in _convolutions(make):
-        if groups == 1:
+        if groups == 1 and x[1] > 3:
             columns = make(y[0] * y[2] * y[3], math.prod(weight[1:]))
             yield title, (columns, x, weight[2:], *geometry)
 
@@ -299,101 +269,3 @@ MAKERS: dict[str, Callable] = {
         lambda make, new: (new(), new(), new() ** 2, None, new(), 1e-2, 0.9, 1e-8, 1e-4, 0.9, False)
     ),
 }  # fmt: skip
-
-
-def _taps(kernel_size) -> int:
-    return math.prod(kernel_size)
-
-
-def _lrn_power(a) -> int:
-    """alpha * sum + k, and d^-0.75 by two roots, a product and a division; the window's sum of squares."""
-    return 2 * a[-4] + 2 + 4
-
-
-#: kernel -> FLOPs, of its arguments and its results (logical shapes)
-FLOPS: dict[str, Callable[[tuple, tuple], int]] = {
-    # a multiplication and an addition for each output number and each weight that it sees; the bias
-    "conv2d": lambda a, r: 2 * r[0].size * math.prod(a[1].shape[1:]) + (0 if a[2] is None else r[0].size),
-    "conv2d_input_grad": lambda a, r: 2 * a[0].size * math.prod(a[1].shape[1:]),
-    "conv2d_weight_grad": lambda a, r: 2 * a[0].size * math.prod(r[0].shape[1:]),
-    "matmul": lambda a, r: 2 * r[0].size * a[0].shape[-1],
-    # copies; and an addition for each copy
-    "im2col": lambda a, r: 0,
-    "col2im": lambda a, r: a[0].size,
-    # a comparison, or an addition, for each output number and each pixel of its window; for averages a division
-    "max_pool2d": lambda a, r: r[0].size * _taps(a[1]),
-    "max_pool2d_backward": lambda a, r: a[0].size,
-    "avg_pool2d": lambda a, r: r[0].size * (_taps(a[1]) + 1),
-    "avg_pool2d_backward": lambda a, r: 2 * a[0].size * _taps(a[2]),
-    "adaptive_avg_pool2d": lambda a, r: a[0].size + r[0].size,
-    "adaptive_avg_pool2d_backward": lambda a, r: 2 * r[0].size,
-    # for each number: + ; + - * + ; - * + ; and backward + - * * + for the sums, - * - * - * for dx
-    "channel_sum": lambda a, r: a[0].size,
-    "channel_stats": lambda a, r: 4 * a[0].size,
-    "batch_norm": lambda a, r: 3 * a[0].size,
-    "batch_norm_backward": lambda a, r: 11 * a[0].size,
-    # the denominator and its power, * x; backward twice the denominator, * * / for what is sent, the window's sum of
-    # that, and * * * * - for dx
-    "local_response_norm": lambda a, r: a[0].size * (_lrn_power(a) + 1),
-    "local_response_norm_backward": lambda a, r: a[0].size * (2 * _lrn_power(a) + 3 + a[-4] + 5),
-    # one or two comparisons; leaky: and a product
-    "relu": lambda a, r: a[0].size,
-    "relu_backward": lambda a, r: a[0].size,
-    "relu6": lambda a, r: 2 * a[0].size,
-    "relu6_backward": lambda a, r: 2 * a[0].size,
-    "leaky_relu": lambda a, r: 2 * a[0].size,
-    "leaky_relu_backward": lambda a, r: 2 * a[0].size,
-    # maximum, -, exp, two sums, /; backward - and *
-    "softmax_cross_entropy": lambda a, r: 6 * a[0].size,
-    "softmax_cross_entropy_backward": lambda a, r: 2 * a[1].size,
-    "dropout": lambda a, r: a[0].size,
-    # weight decay * +, velocity * +, step * -
-    "sgd_update": lambda a, r: 6 * a[0].size,
-    # decay * +, mean - * +, square * * * +, root, /, +, *, /, -
-    "adam_update": lambda a, r: 15 * a[0].size,
-    # decay * +, square * * * +, + root + /, velocity * +, step * -
-    "rmsprop_update": lambda a, r: 14 * a[0].size,
-}
-#: computed in double, whatever the arrays are: sums of many numbers would lose digits
-IN_DOUBLE = ("channel_sum", "channel_stats", "batch_norm", "batch_norm_backward", "avg_pool2d", "adaptive_avg_pool2d")
-
-
-def _bytes_seen(workload: Workload, i: int) -> int:
-    """Of one argument, the bytes that the result depends on."""
-    array, kernel = workload.arguments[i], workload.kernel
-    if array is None:
-        return 0
-    window = {"conv2d": (0, 1), "im2col": (0, None), "conv2d_weight_grad": (1, None)}.get(kernel)
-    if window is None or window[0] != i:
-        return array.nbytes
-    if kernel == "conv2d":
-        size, stride = workload.arguments[1].shape[2:], workload.arguments[3]
-    else:
-        size, stride = workload.arguments[i + 1], workload.arguments[i + 2]
-    left_out = [min(1.0, k / s) for k, s in zip(size, stride)]  # a window of 1 with stride 2 sees every second pixel
-    return int(array.nbytes * math.prod(left_out))
-
-
-def _columns(size: int, weight: tuple, itemsize: int) -> int:
-    """Bytes of rows x (KH*KW*C) columns, and of weights, and of rows x O."""
-    o, *rest = weight
-    rows = size // o
-    return itemsize * (rows * math.prod(rest) + o * math.prod(rest) + size)
-
-
-def _product(weight_of: Callable, y_of: Callable) -> Callable:
-    """Of a convolution: columns, weights and outputs; none if it is depthwise."""
-
-    def bytes_moved(a, r):
-        weight, y = weight_of(a, r), y_of(a, r)
-        return 0 if weight.shape[1] == 1 else _columns(y.size, weight.shape, y.dtype.itemsize)
-
-    return bytes_moved
-
-
-LIBRARY: dict[str, Callable[[tuple, tuple], int]] = {
-    "conv2d": _product(lambda a, r: a[1], lambda a, r: r[0]),
-    "conv2d_input_grad": _product(lambda a, r: a[1], lambda a, r: a[0]),
-    "conv2d_weight_grad": _product(lambda a, r: r[0], lambda a, r: a[0]),
-    "matmul": lambda a, r: a[0].nbytes + a[1].nbytes + r[0].nbytes,
-}

@@ -1,4 +1,4 @@
-"""``minicnn kernels``: the list of kernels, one kernel in all its rooms, its check in the simulator, and lessons."""
+"""``minicnn kernels``: the list of kernels, one in all its rooms, its check and report in the simulator; lessons."""
 
 from __future__ import annotations
 
@@ -97,3 +97,45 @@ def lesson(name: str | None, number: str | None, gpu: str) -> None:
         return
     width = min(shutil.get_terminal_size((100, 24)).columns, 120)
     click.echo(kernel_lessons.page(found, gpu, width))
+
+
+@kernels.command()
+@click.argument("name", required=False)
+@click.option("--gpu", default="H100", show_default=True, help="Whose roofline and occupancy; `--gpu list` names all.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable; without NAME: all kernels.")
+@click.option(
+    "--plot", type=click.Path(dir_okay=False), help="Draw which addresses a warp touches: FILE.png, .svg, .pdf."
+)
+@click.option("--workload", default=1, show_default=True, help="Which of the workloads --plot draws, by number.")
+@click.option("--line", "lines", type=int, multiple=True, help="Which lines --plot draws; default: the busiest ones.")
+def report(name: str | None, gpu: str, as_json: bool, plot: str | None, workload: int, lines: tuple[int, ...]) -> None:
+    """How a kernel uses memory on layers of ResNet-18, GoogLeNet and AlexNet: a model, not a measurement.
+
+    Line by line how much of what is fetched is used (sector efficiency) and how lanes fight for banks of shared memory;
+    bytes moved against the least possible, FLOPs, registers, occupancy and the roofline of a GPU.
+    """
+    from . import kernel_report
+
+    if gpu == "list":
+        click.echo("\n".join(kernel_report.GPUS))
+        return
+    if name is None and (plot or not as_json):
+        raise click.UsageError(
+            "name a kernel, such as `minicnn kernels report im2col`; all of them go with --json only"
+        )
+    if plot:
+        _draw(name, gpu, workload, lines, plot)
+    elif as_json:
+        click.echo(kernel_report.as_json(name, gpu))
+    else:
+        for piece in kernel_report.page(name, gpu):
+            click.echo(piece)
+
+
+def _draw(name: str, gpu: str, number: int, lines: tuple[int, ...], path: str) -> None:
+    from . import kernel_picture, kernel_report
+
+    measured = kernel_report.measure_one(name, number, gpu)
+    title = f"{name} on {measured.workload.title}: {measured.workload.shapes}"
+    kernel_picture.picture(title, kernel_picture.chosen_lines(measured.report.launches, lines), path)
+    click.echo(f"{path}: {title}")

@@ -86,7 +86,7 @@ class LineAccess:
     worst_conflict : int
         Most words of one bank in one request; 1 is free of conflicts, 0 means no shared memory.
     example : Example
-        In global memory the first request with the most lanes; in shared memory the one with the worst conflict.
+        One with the worst conflict, or, in global memory, with the most lanes; if possible from the middle of the grid.
     """
 
     file: str
@@ -126,7 +126,8 @@ class ArrayTraffic:
     name : str
         The parameter.
     loaded, stored : int
-        Each sector counted once: the traffic if the caches hold everything.
+        Each sector counted once: the traffic if the caches hold everything. Nothing that the launch has stored before
+        is loaded from memory.
     loaded_by_blocks, stored_by_blocks : int
         Each sector once for each block that touches it: the traffic if a cache holds what its block uses, and no more.
     """
@@ -146,6 +147,8 @@ class LaunchProfile:
     ----------
     kernel, source : str
         Its name (``"relu<float>"``), and the text of its file.
+    together : tuple of str
+        All kernels that are compiled together with it.
     grid, block : tuple of int
     shared_mem : int
         Bytes of dynamic shared memory.
@@ -161,6 +164,7 @@ class LaunchProfile:
     lines: list[LineAccess]
     arrays: list[ArrayTraffic]
     source: str = field(repr=False)
+    together: tuple[str, ...] = field(repr=False)
 
     @property
     def loaded(self) -> int:
@@ -254,7 +258,7 @@ def collect(module, name: str, grid: tuple[int, ...], block: tuple[int, ...], sh
         ArrayTraffic(names[i], *(SECTOR * n for n in (*arrays[i].sectors, *arrays[i].by_block)))
         for i in range(n_arrays)
     ]
-    launch = LaunchProfile(name, grid, block, shared_mem, lines, traffic, module.source)
+    launch = LaunchProfile(name, grid, block, shared_mem, lines, traffic, module.source, tuple(module.kernels()))
     for collected in _open:
         collected.append(launch)
 

@@ -23,7 +23,7 @@ struct Site {  // an instruction that goes to memory, with all that it did; Prof
     uint64_t sectors, least_sectors;      // global memory: touched; if the same bytes lay side by side
     uint64_t turns, least_turns;          // shared memory: what the banks took; with no two words in one bank
     uint32_t worst;                       // words of one bank in one request
-    uint32_t example_warp;                // global memory: the first request of the most lanes; shared: the worst one
+    uint32_t example_warp;                // of a request that tells much, see count()
     uint64_t example_block;
     uint64_t example[32];                 // what its lanes asked for: number of the array << 40 | byte
     uint32_t example_mask, example_turns;
@@ -31,7 +31,7 @@ struct Site {  // an instruction that goes to memory, with all that it did; Prof
 
 struct Touched {  // an array in global memory; ProfiledArray in profile.py
     uintptr_t low, high;
-    uint64_t sectors[2], by_block[2];  // loaded, stored
+    uint64_t sectors[2], by_block[2];  // loaded from memory, stored
 };
 
 struct Request {
@@ -97,12 +97,18 @@ static void touch(const Worker* w, uint64_t sector, uint32_t access)
 {
     const uint32_t number = uint32_t(sector >> 35);
     const uint64_t i = sector & ((uint64_t(1) << 35) - 1);
-    for (int stored = 0; stored < 2; ++stored) {
-        if (access != ATOMIC && stored != int(access == STORE)) continue;
-        uint32_t& last = profile.last_block[stored][number][i];
-        profile.arrays[number].sectors[stored] += last == 0;
-        profile.arrays[number].by_block[stored] += last != w->block + 1;
-        last = w->block + 1;
+    Touched& array = profile.arrays[number];
+    uint32_t &loaded = profile.last_block[0][number][i], &stored = profile.last_block[1][number][i];
+    const uint32_t own = w->block + 1;
+    if (access != STORE) {
+        array.sectors[0] += !loaded && !stored;  // what was stored before is still in the cache
+        array.by_block[0] += loaded != own && stored != own;
+        loaded = own;
+    }
+    if (access != LOAD) {
+        array.sectors[1] += !stored;
+        array.by_block[1] += stored != own;
+        stored = own;
     }
 }
 
@@ -155,6 +161,12 @@ static uint32_t count_turns(Site& site, const Request& r)  // returns how often 
     return worst;
 }
 
+static uint64_t middle_block(const Worker* w)
+{
+    const sim_dim& grid = w->launch->grid;
+    return uint64_t(grid.x) * grid.y * grid.z / 2;
+}
+
 static void count(const Worker* w, uint32_t warp, Site& site, const Request& r)
 {
     const bool shared = site.space == SHARED || site.space == DYNAMIC;
@@ -164,8 +176,12 @@ static void count(const Worker* w, uint32_t warp, Site& site, const Request& r)
     else count_sectors(w, site, r);
     site.requests++;
     site.lanes += lanes;
-    const uint32_t before = __builtin_popcount(site.example_mask);
-    if (turns < site.example_turns || (turns == site.example_turns && lanes <= before)) return;
+    // an example that tells much: of the worst conflict, of all lanes, and from the middle of the grid, not from a border
+    const auto worth = [&](uint32_t turns, uint32_t lanes, uint64_t block) {
+        return (turns * 64 + lanes) * 2 + (block == middle_block(w));
+    };
+    const uint32_t before = worth(site.example_turns, __builtin_popcount(site.example_mask), site.example_block);
+    if (worth(turns, lanes, w->block) <= before && site.example_mask) return;
     site.example_block = w->block, site.example_warp = warp;
     site.example_mask = r.mask, site.example_turns = turns;
     memcpy(site.example, r.at, sizeof r.at);
