@@ -12,8 +12,9 @@
 // Improves no columns in memory: version 2 wrote rows * KH*KW*C numbers and read them back. Here a tile of them comes
 //          into being in shared memory, where the product needs it anyway, and is forgotten ("implicit GEMM": Chetlur
 //          et al. 2014, "cuDNN: Efficient primitives for deep learning", section 3). The price is arithmetic with
-//          indices: what a row is (n, oh, ow) is worked out once for each thread, what a column is (kh, kw, c) once for
-//          each tile; and if C is no multiple of 16, a fetch of 16 neighbours is cut in two where one pixel ends.
+//          indices, and registers for them: what a row is (n, oh, ow) is worked out once for each thread, what a column
+//          is (kh, kw, c) once for each tile; and if C is no multiple of 16, a fetch of 16 neighbours is cut in two
+//          where one pixel ends.
 // Sizes    KH*KW*C and the pixels of one image must fit an int.
 
 const int SIDE = 16;            // of a block of threads; also the steps along kh, kw, c that a tile covers
