@@ -2,7 +2,7 @@
 
 least bytes
     Each input read once, each result written once; of an array that is updated, both. Of a 1x1 convolution with stride
-    2 the pixels that no window sees are left out.
+    2 the pixels that no window sees are left out, and of columns the zeros of the padding.
 FLOPs
     :data:`FLOPS` has a formula for each kernel. Additions, multiplications, comparisons, divisions, roots and
     exponentials count as one each; integer arithmetic and conversions do not count.
@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from . import KERNELS
 from .layout import UPDATED
+from .plain.windows import output_size
 
 
 def least_bytes(kernel: str, arguments: tuple, results) -> int:
@@ -62,7 +63,7 @@ FLOPS: dict[str, Callable[[tuple, tuple], int]] = {
     "matmul": lambda a, r: 2 * r[0].size * a[0].shape[-1],
     # copies; and an addition for each copy
     "im2col": lambda a, r: 0,
-    "col2im": lambda a, r: a[0].size,
+    "col2im": lambda a, r: _inside(*a[1:]),
     # a comparison, or an addition, for each output number and each pixel of its window; for averages a division
     "max_pool2d": lambda a, r: r[0].size * _taps(a[1]),
     "max_pool2d_backward": lambda a, r: a[0].size,
@@ -101,11 +102,28 @@ FLOPS: dict[str, Callable[[tuple, tuple], int]] = {
 IN_DOUBLE = ("channel_sum", "channel_stats", "batch_norm", "batch_norm_backward", "avg_pool2d", "adaptive_avg_pool2d")
 
 
+def _inside(shape, kernel_size, stride, padding, dilation) -> int:
+    """How many entries of the columns are copies of a pixel: the others are zeros of the padding."""
+    n, c, *image = shape
+    out = output_size(image, kernel_size, stride, padding, dilation)
+    sides = zip(image, kernel_size, out, stride, padding[::2], dilation)
+    return (
+        n
+        * c
+        * math.prod(
+            sum(0 <= i * s + tap * d - before < size for i in range(o) for tap in range(k))
+            for size, k, o, s, before, d in sides
+        )
+    )
+
+
 def _bytes_seen(kernel: str, arguments: tuple, i: int) -> int:
     """Of one argument, the bytes that the result depends on."""
     array = arguments[i]
     if array is None:
         return 0
+    if kernel == "col2im":
+        return _inside(*arguments[1:]) * array.dtype.itemsize
     if (kernel, i) == ("conv2d", 0):
         size, stride = arguments[1].shape[2:], arguments[3]
     elif (kernel, i) in (("im2col", 0), ("conv2d_weight_grad", 1)):

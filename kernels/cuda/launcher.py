@@ -120,7 +120,10 @@ class Kernel:
         values = tuple(
             value if p.pointer else p.to_scalar(value, element) for p, value in zip(self.parameters, args, strict=True)
         )
-        grid, block = self._geometry(threads, blocks, block, shared_mem)
+        asked = block
+        grid, block = self._geometry(threads, blocks, asked, shared_mem)
+        if block != asked:  # launched_with has more threads share it, or fewer
+            shared_mem = shared_mem * math.prod(block) // math.prod(asked if isinstance(asked, tuple) else (asked,))
         if 0 not in grid:  # CuPy would launch one block for none
             try:
                 with array.device:
