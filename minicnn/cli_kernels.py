@@ -77,26 +77,37 @@ def check(what: str, name: str | None, verbose: bool) -> None:
 
 @kernels.command()
 @click.argument("name", required=False)
-@click.option("--show", "number", metavar="N", help="The file of one version.")
+@click.option("--show", metavar="N", help="The file of one version.")
+@click.option("--report", "reported", metavar="N", help="How one version uses memory, line by line.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="With --report N: draw it into FILE.png, .svg, .pdf.")
+@click.option("--own", type=click.Path(exists=True, dir_okay=False), help="With --report N: your own .cu in its place.")
 @click.option("--gpu", default="H100", show_default=True, help="The GPU of the model.")
-def lesson(name: str | None, number: str | None, gpu: str) -> None:
+def lesson(name: str | None, show: str | None, reported: str | None, plot: str | None, own: str | None, gpu: str):
     """One computation in several CUDA versions, each better than the one before: NAME, or the list of all lessons.
 
     Prints what each version improves, and what each asks of a GPU: a model, not a measurement.
     """
     from . import kernel_lessons
 
+    if name is None and (show or reported):
+        raise click.UsageError("--show and --report go with the name of a lesson, such as matmul")
+    if (plot or own) and not reported:
+        raise click.UsageError("--plot and --own go with --report N, which says which version")
     if name is None:
-        if number is not None:
-            raise click.UsageError("--show goes with the name of a lesson, such as matmul")
         click.echo(kernel_lessons.listing())
         return
     found = kernel_lessons.find(name)
-    if number is not None:
-        click.echo(kernel_lessons.shown(found, number, colour=sys.stdout.isatty()))
-        return
-    width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-    click.echo(kernel_lessons.page(found, gpu, width))
+    if show:
+        click.echo(kernel_lessons.shown(found, show, colour=sys.stdout.isatty()))
+    elif reported:
+        version = kernel_lessons.find_version(found, reported)
+        if plot:
+            click.echo(f"{plot}: {kernel_lessons.draw(found, version, gpu, plot, own)}")
+        else:
+            click.echo(kernel_lessons.line_by_line(found, version, gpu, own))
+    else:
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+        click.echo(kernel_lessons.page(found, gpu, width))
 
 
 @kernels.command()

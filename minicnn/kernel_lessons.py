@@ -13,18 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import columns
+from . import columns, kernel_report
 from .device import check_device
 from .errors import ArgumentError, suggest
 from .kernel_check import Verdict, described, difference, standing_in
 from .kernel_pages import coloured
+from .kernel_report import LABEL
 from .kernels import access, sim
 from .kernels.cuda import backend
 from .kernels.lessons import LESSONS, Lesson, Version
 from .kernels.sim.profile import SECTOR
 
 PREFIX = "lesson:"
-LABEL = "model, not measurement"
 
 
 def find(name: str) -> Lesson:
@@ -101,6 +101,31 @@ class Figures:
         return self.bytes_asked / self.report.least_bytes
 
 
+def line_by_line(lesson: Lesson, version: Version, gpu: str, file: str | os.PathLike | None = None) -> str:
+    """The access report of one version, or of a file in its place; raises what :func:`check` does."""
+    report = _measured(lesson, version, gpu, file)
+    parts = [f"lesson {lesson.name}, version {version.title}: {LABEL} ({report.gpu.name})"]
+    for launch, used in zip(report.launches, report.used, strict=True):
+        parts.append("\n".join(kernel_report.launch_lines(launch, used)))
+    return "\n\n".join([*parts, "\n".join(kernel_report.summary(report))])
+
+
+def draw(lesson: Lesson, version: Version, gpu: str, path: str, file: str | os.PathLike | None = None) -> str:
+    """A picture of which addresses a warp of one version touches; returns its title."""
+    from . import kernel_picture
+
+    report = _measured(lesson, version, gpu, file)
+    title = f"{lesson.title}, version {version.title}: {described(lesson.report_arguments())}"
+    kernel_picture.picture(title, kernel_picture.chosen_lines(report.launches), path)
+    return title
+
+
+def _measured(lesson: Lesson, version: Version, gpu: str, file: str | os.PathLike | None) -> access.Report:
+    check_device("sim")
+    with standing_in(version.file, list(version.kernels), file):
+        return figures_of(lesson, version, gpu=gpu).report
+
+
 def figures_of(lesson: Lesson, version: Version, dtype=np.float32, gpu: str = access.GPU_DEFAULT) -> Figures:
     """Run one version on the lesson's workload in the simulator and count.
 
@@ -111,13 +136,10 @@ def figures_of(lesson: Lesson, version: Version, dtype=np.float32, gpu: str = ac
     """
     arguments = lesson.report_arguments(dtype)
     moved = _moved(arguments)
-    try:
-        report = access.report(
-            lambda: version.run(*moved), least_bytes=lesson.least_bytes(*arguments), flops=lesson.flops(*arguments),
-            gpu=gpu, in_double=np.dtype(dtype) == np.float64,
-        )  # fmt: skip
-    except ValueError as error:
-        raise ArgumentError(str(error)) from None
+    report = access.report(
+        lambda: version.run(*moved), least_bytes=lesson.least_bytes(*arguments), flops=lesson.flops(*arguments),
+        gpu=kernel_report.gpu_named(gpu).name, in_double=np.dtype(dtype) == np.float64,
+    )  # fmt: skip
     lines = [line for launch in report.launches for line in launch.lines]
     return Figures(
         report,

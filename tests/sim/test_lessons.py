@@ -388,6 +388,25 @@ def test_show_one_file(capsys):
     assert "\x1b[" in coloured and re.sub("\x1b\\[[0-9;]*m", "", coloured) == kernel_lessons.shown(LESSONS["matmul"], 2)
 
 
+def test_report_line_by_line(capsys, tmp_path):
+    """The lines of one version, also of a student's own in its place: here one that reads weights crosswise."""
+    assert command("kernels", "lesson", "conv", "--report", "1") == 0
+    said = capsys.readouterr().out
+    assert "model, not measurement" in said and re.search(r"conv/1_direct.cu:\d+ +weight +load of 4 B .* 1[23]%", said)
+    version = version_of("matmul", 2)
+    (tmp_path / "mine.cu").write_text(version.text.replace("b_tile[i][tx]", "b_tile[tx][i]"), encoding="utf-8")
+    assert command("kernels", "lesson", "matmul", "--report", "2", "--own", tmp_path / "mine.cu") == 0
+    said = capsys.readouterr().out
+    assert "mine.cu:" in said and "worst 8" in said and "2_tiled.cu:" not in said
+
+
+def test_picture_of_a_version(capsys, tmp_path):
+    """What a warp touches, drawn."""
+    assert command("kernels", "lesson", "matmul", "--report", "1", "--plot", tmp_path / "warp.png") == 0
+    assert "matrix product, version 1 naive" in capsys.readouterr().out
+    assert (tmp_path / "warp.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_a_version_of_ones_own(tmp_path, capsys):
     """Right under another tile's launch; with a mistake, the line in the student's own file."""
     version = version_of("matmul", 2)
@@ -416,7 +435,9 @@ def test_a_version_with_other_parameters(tmp_path, capsys):
     (("lesson", "matmull"), "did you mean matmul"),
     (("lesson", "matmul", "--show", "4"), "the lesson matmul has no version 4; it has 1, 2, 3"),
     (("lesson", "matmul", "--gpu", "H1000"), "H100"),
-    (("lesson", "--show", "1"), "--show goes with the name of a lesson"),
+    (("lesson", "--show", "1"), "--show and --report go with the name of a lesson"),
+    (("lesson", "matmul", "--plot", "a.png"), "--plot and --own go with --report N"),
+    (("lesson", "matmul", "--report", "2", "--own", "nothing.cu"), "nothing.cu"),
     (("check", "lesson:matmul"), "names no version; lesson:matmul/1 does"),
     (("check", "lesson:nothing/1"), "there is no lesson"),
     (("check", "lesson:conv/9"), "has no version 9"),
