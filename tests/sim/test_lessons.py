@@ -336,6 +336,7 @@ MISTAKES = {  # lesson and version, what stands there, what a student wrote, the
     "padding is gathered": ("conv/3", "0 <= ih && ih < h", "0 <= ih && ih <= h", OUTSIDE),
     "an ordinary addition": ("max_pool_backward/1", "atomicAdd(&dx[((n * h + ih) * w + iw) * channels + c], grad[i])",
                              "dx[((n * h + ih) * w + iw) * channels + c] += grad[i]", "race"),
+    "windows without a winner": ("max_pool_backward/1", "if (index[i] >= 0)", "if (true)", OUTSIDE),
     "no zeros": ("max_pool_backward/1", "        dx[i] = T(0);", "", "uninitialised"),
     "a window too many": ("max_pool_backward/2", "o < size ? o", "o <= size ? o", OUTSIDE),
     "one total, no atomics": ("reduction/1", "atomicAdd(total, x[i])", "*total += x[i]", "race"),

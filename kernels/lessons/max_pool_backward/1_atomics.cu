@@ -37,7 +37,7 @@ __global__ void max_pool_backward(const T* __restrict__ grad, const int* __restr
         const int window = rest / channels;
         const int ih = window / ow_size * sh - top + index[i] / kw_size;
         const int iw = window % ow_size * sw - left + index[i] % kw_size;
-        if (index[i] >= 0 && 0 <= ih && ih < h && 0 <= iw && iw < w) {  // else a window of nothing but padding
+        if (index[i] >= 0) {  // else a window of nothing but padding; a winner lies inside the image
             atomicAdd(&dx[((n * h + ih) * w + iw) * channels + c], grad[i]);
         }
     }
