@@ -16,7 +16,7 @@ import numpy as np
 from . import columns, kernel_report
 from .device import check_device
 from .errors import ArgumentError, suggest
-from .kernel_check import Verdict, described, difference, standing_in
+from .kernel_check import Verdict, described, difference, other_parameters, standing_in
 from .kernel_pages import coloured
 from .kernel_report import LABEL
 from .kernels import access, sim
@@ -220,6 +220,5 @@ def _compare(lesson: Lesson, version: Version, arguments: tuple, geometry: dict)
     except (sim.KernelFault, sim.CompileError) as fault:
         return str(fault), True
     except (TypeError, RuntimeError) as error:  # its own kernel has other parameters than ours
-        takes = "; ".join(f"{k.name}({k.signature})" for k in version.kernels)
-        return f"{error}. Its kernels must take what ours do: {takes}. Launch: {version.field('Launch')}", True
+        return f"{other_parameters(list(version.kernels), error)}. Launch: {version.field('Launch')}", True
     return difference(lesson.definition(*arguments), found), False

@@ -50,15 +50,14 @@ __global__ void dropout(const T* x, T* y, unsigned long long threshold, T scale,
     for (long long block = first; block * 4 < size; block += step) {
         unsigned int numbers[4];
         philox(block + lane, offset, seed, numbers);
+#pragma unroll 1  // four copies of this loop would need so many registers that fewer warps fit a multiprocessor
         for (int j = 0; j < 4; ++j) {
             // Element 32*j + lane of the warp's 128 is decided by number lane % 4 of lane 8*j + lane/4. Four lanes ask one
             // lane for its four numbers, and a shuffle moves one of them: four shuffles, of which each lane keeps one.
             unsigned int number = 0;
             for (int k = 0; k < 4; ++k) {
                 const unsigned int theirs = __shfl_sync(ALL_LANES, numbers[k], 8 * j + lane / 4);
-                if (k == lane % 4) {
-                    number = theirs;
-                }
+                number = k == lane % 4 ? theirs : number;
             }
             const long long i = block * 4 + 32 * j + lane;
             if (i < size) {  // the last warp may have fewer elements

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+
+from ..cache import writable_folder
 
 RUNTIME = pathlib.Path(__file__).parent / "runtime"
 INTEL = platform.machine() in ("x86_64", "AMD64")
@@ -56,17 +57,9 @@ def folder() -> pathlib.Path:
 
 @functools.cache
 def _folder(cache: str | None, home: str | None) -> pathlib.Path:
-    try:
-        found = (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"
-        found.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=found).close()
-    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
-        warnings.warn(
-            f"compiled CUDA kernels cannot be kept between runs ({problem}); every run will compile them again. "
-            "Set XDG_CACHE_HOME to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    place = lambda: (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"  # noqa: E731
+    found = writable_folder(place, "compiled CUDA kernels", "XDG_CACHE_HOME")
+    if found is None:
         found = pathlib.Path(tempfile.mkdtemp(prefix="minicnn-sim-"))
         atexit.register(shutil.rmtree, found, ignore_errors=True)
     return found
@@ -123,6 +116,33 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
         os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
     _prune(made.parent)
     return made
+
+
+_CHOOSES = re.compile(r"^[ \t]*#[ \t]*(if|define\b(?:[^\n\\]|\\.)*__(global|shared|launch_bounds)__)", re.M | re.S)
+
+
+@functools.lru_cache(maxsize=64)
+def preprocessed(text: str, options: tuple[str, ...] = ()) -> str:
+    """What the preprocessor makes of a .cu text, each line in its place: without what ``#if`` drops, macros replaced.
+
+    The text itself if it has no conditions and no macros that make kernels, or if the preprocessor refuses it, which
+    the compilation will say. What is included is left out.
+    """
+    if why_not() or not _CHOOSES.search(text):
+        return text
+    plain = re.sub(r"^[ \t]*#[ \t]*(include|line)\b[^\n]*", "", text, flags=re.M)
+    command = [compiler(), "-E", "-x", "c++", "-std=c++17", "-D__MINICNN_SIM__=1", *options, "-"]
+    done = subprocess.run(command, input=plain.encode(errors="surrogatepass"), capture_output=True, check=False)
+    if done.returncode:
+        return text
+    lines, at = {}, 0
+    for line in done.stdout.decode(errors="replace").splitlines():
+        if marker := re.match(r'# (\d+) "(.*?)"', line):
+            at = int(marker[1]) if marker[2] == "<stdin>" else 0
+        elif at:
+            lines[at] = f"{lines.get(at, '')} {line}" if at in lines else line
+            at += 1
+    return "\n".join(lines.get(i, "") for i in range(1, max(lines, default=0) + 1))
 
 
 def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
@@ -188,7 +208,8 @@ def _compile(path: str, work: pathlib.Path, files: dict[str, str], options: tupl
 
 def _first_errors(said: str, shown: str) -> str:
     """The first errors of the compiler, with the line that each is about."""
-    lines, found, left, errors = said.splitlines(), [], 0, 0
+    lines = [line for line in said.splitlines() if not line.startswith("cc1plus: ")]
+    found, left, errors = [], 0, 0
     for i, line in enumerate(lines):
         if re.search(r"\b(fatal )?error: ", line):
             errors += 1

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 from .symbols import name_shared
+from .text import compilers_name
 
 ADVICE = {
     "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
@@ -97,8 +98,9 @@ def line_of(library: os.PathLike, address: int, filename: str) -> int | None:
     if not address or program is None:
         return None
     said = subprocess.run([program, "-i", "-e", library, hex(address)], capture_output=True, text=True, check=False)
+    wanted = compilers_name(filename).rsplit("/", 1)[-1]
     for line in said.stdout.splitlines():
         file, _, number = line.split(" (")[0].rpartition(":")
-        if file.rsplit("/", 1)[-1] == filename.rsplit("/", 1)[-1] and number.isdigit() and int(number):
+        if file.rsplit("/", 1)[-1] == wanted and number.isdigit() and int(number):
             return int(number)
     return None

@@ -1,7 +1,7 @@
 """How our kernels use memory, written down: ``access.json``, which no change may make worse.
 
-    python tests/gpu/access_baseline.py        compares
-    python tests/gpu/access_baseline.py --write   writes down what is the case now
+python tests/gpu/access_baseline.py           compares
+python tests/gpu/access_baseline.py --write   writes down what is the case now
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EFFICIENCY, RATIO, CONFLICT = 0.005, 0.005, 0.01  # what is taken for equal: ran
 
 
 def figures(report: Report) -> dict:
-    """All that is written down of one call: its bytes, and for each kernel and kind of access what the lines add up to."""
+    """What is written down of one call: its bytes, and for each kernel and kind of access what the lines add up to."""
     accesses: dict[str, list] = {}
     for launch in report.launches:
         for line in launch.lines:
@@ -72,7 +72,12 @@ def read() -> dict[str, dict[str, dict]]:
 
 
 def write(found: dict) -> None:
-    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    """A line for each workload."""
+    parts = []
+    for name, by_workload in found.items():
+        rows = [f"  {json.dumps(title)}: {json.dumps(numbers)}" for title, numbers in by_workload.items()]
+        parts.append(f' "{name}": {{\n' + ",\n".join(rows) + "\n }")
+    FILE.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
 
 
 def main() -> int:

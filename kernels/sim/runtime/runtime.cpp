@@ -122,7 +122,7 @@ static void compute_blocks(Worker* w, Work* work)
     const bool timed = start_clock();
 #if defined(__x86_64__)
     const unsigned control = _mm_getcsr();
-    // CuPy compiles with -ftz=true: float32 numbers below 1.2e-38 count as 0. Here that also holds of float64 below 2e-308
+    // CuPy compiles with -ftz=true: float32 below 1.2e-38 counts as 0. Here that also holds of float64 below 2e-308
     if (launch->mode & FLUSH_TO_ZERO) _mm_setcsr(control | 0x8040);
 #endif
     bool alone = w == workers[0] && work->workers > 1;

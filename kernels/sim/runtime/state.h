@@ -109,7 +109,8 @@ private:
     size_t cell_bytes() const { return ((bytes >> shift) + 2) * sizeof(Cell); }
     Cell* new_cells()  // pages that nobody touches cost nothing, and large ones are cheaper to touch
     {
-        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (made == MAP_FAILED) return nullptr;
         madvise(made, cell_bytes(), MADV_HUGEPAGE);
         return (Cell*)made;
@@ -181,7 +182,7 @@ struct At {  // as text for a report
     }
 };
 
-// End the kernel with a report: kind, then the sentence. An address in it, @0x1234@, is turned into file:line by Python.
+// End the kernel with a report: kind, then the sentence. Python turns an address in it, @0x1234@, into file:line.
 [[noreturn]] static void fail(const char* kind, const char* format, ...)
 {
     Worker* w = worker;
