@@ -66,17 +66,24 @@ def check(name: str, file: str | os.PathLike | None = None) -> Iterator[Verdict]
     """
     kernel = find(name)
     check_device("sim")
-    with sim.checking(), _standing_in(kernel, file):
+    with sim.checking(), standing_in(f"{kernel.file}.cu", _own_kernels(kernel), file):
         for dtype in (np.float32, np.float64):
             for arguments in trials(name, dtype):
                 problem, serious = _compare(kernel, arguments)
-                yield Verdict(name, _described(arguments), problem)
+                yield Verdict(name, described(arguments), problem)
                 if serious:
                     return
 
 
 @contextlib.contextmanager
-def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
+def standing_in(replaced: str, ours: list[launcher.Kernel], file: str | os.PathLike | None) -> Iterator[None]:
+    """In this block a file of the reader's own, if there is one, stands in for our .cu file ``replaced``.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read, or lacks one of the kernels ``ours``.
+    """
     if file is None:
         yield
         return
@@ -85,12 +92,11 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
-    ours = _own_kernels(kernel)
     code = without_comments(preprocessed(text))
     missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", code)]
     if missing:
         raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
-    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text), code):
+    with launcher.replaced(replaced, launcher.named(path.name, text), code):
         yield
 
 
@@ -106,7 +112,12 @@ def _needed(ours: list[launcher.Kernel]) -> str:
     return f"Its kernels must be called and take what ours do: {'; '.join(f'{k.name}({k.signature})' for k in ours)}"
 
 
-def _other_parameters(ours: list[launcher.Kernel]) -> str:
+def other_parameters(ours: list[launcher.Kernel], error: Exception) -> str:
+    """What to say of a stand-in whose launch ended in ``error``: which parameter is another one, and what ours are."""
+    return f"{_first_other(ours) or error}. {_needed(ours)}"
+
+
+def _first_other(ours: list[launcher.Kernel]) -> str:
     """Which parameter of a stand-in's kernel is not as we declare it, in words; "" if all are."""
     single = np.dtype(np.float32)
     for own in ours:
@@ -146,10 +157,9 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
         except (sim.KernelFault, sim.CompileError) as fault:
             return str(fault), True
         except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
-            ours = _own_kernels(kernel)
-            return f"{_other_parameters(ours) or error}. {_needed(ours)}", True
+            return other_parameters(_own_kernels(kernel), error), True
         for wanted, got in zip(expected, found, strict=True):
-            if problem := _difference(wanted, got):
+            if problem := difference(wanted, got):
                 few = f", with {blocks} blocks of {block} threads; each strides over the grid" if blocks else ""
                 return f"{problem}{few}", False
     return "", False
@@ -162,7 +172,8 @@ def _results(out, arguments: list) -> list:
     return list(out) if isinstance(out, tuple) else [out]
 
 
-def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
+def difference(wanted: np.ndarray, got: np.ndarray) -> str:
+    """What is wrong with a result, "" if nothing."""
     if wanted.shape != got.shape:
         return f"the result has shape {got.shape}, it should have {wanted.shape}"
     if wanted.size == 0:
@@ -181,7 +192,8 @@ def _difference(wanted: np.ndarray, got: np.ndarray) -> str:
     )
 
 
-def _described(arguments: tuple) -> str:
+def described(arguments: tuple) -> str:
+    """Shapes, dtypes and options."""
     parts = [
         f"{'x'.join(map(str, a.shape)) or 'one'} {a.dtype.name}" if is_array(a) else str(a).replace(" ", "")
         for a in arguments

@@ -103,7 +103,7 @@ def page(name: str, room: str | None = None, width: int = 100, colour: bool = Fa
     widths = {one: max(len(line) for line in text.splitlines()) for one, text in texts.items()}
     if len(texts) > 1 and sum(widths.values()) + len(GAP) * (len(texts) - 1) <= width:
         return _side_by_side(texts, widths, colour)
-    return "\n\n".join(_coloured(one, text, colour) for one, text in texts.items())
+    return "\n\n".join(coloured(one, text, colour) for one, text in texts.items())
 
 
 def _text(kernel: kernels.Kernel, room: str) -> str:
@@ -122,7 +122,7 @@ def _text(kernel: kernels.Kernel, room: str) -> str:
 
 def _side_by_side(texts: dict[str, str], widths: dict[str, int], colour: bool) -> str:
     plain = {room: text.splitlines() for room, text in texts.items()}
-    shown = {room: _coloured(room, text, colour).splitlines() for room, text in texts.items()}
+    shown = {room: coloured(room, text, colour).splitlines() for room, text in texts.items()}
     lines = []
     for i in range(max(map(len, plain.values()))):
         cells = []
@@ -133,7 +133,8 @@ def _side_by_side(texts: dict[str, str], widths: dict[str, int], colour: bool) -
     return "\n".join(lines)
 
 
-def _coloured(room: str, text: str, colour: bool) -> str:
+def coloured(room: str, text: str, colour: bool) -> str:
+    """A text of a room, highlighted for a terminal if ``colour`` and if Pygments is installed."""
     if not colour:
         return text
     try:

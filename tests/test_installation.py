@@ -215,8 +215,10 @@ def test_wheel_works_outside_the_checkout_read_only(wheel, tmp_path):
         y = F.conv2d(x, w).data
         with mc.use_room("plain"):
             print(np.array_equal(y, F.conv2d(x, w).data), mc.__file__.startswith(os.environ["PYTHONPATH"]))
-        from minicnn.kernels.cuda import declared, launcher
-        print(all("__global__" in launcher.source(kernel.file) for kernel in declared()))
+        from minicnn.kernels import cuda, lessons
+        from minicnn.kernels.cuda import launcher
+        kernels = cuda.declared() + lessons.declared()
+        print(all("__global__" in launcher.source(kernel.file) for kernel in kernels))
         """,
         cwd=tmp_path, PYTHONPATH=str(site), XDG_CACHE_HOME=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1",
     )  # fmt: skip

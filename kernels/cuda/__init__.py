@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 def declared() -> tuple[Kernel, ...]:
     """Every kernel of this room as it was declared (file, name, signature), by file and name."""
-    from .launcher import Kernel  # not needed to tell where an array lives, which is all that most users need
+    from .launcher import FOLDER, Kernel  # not needed to tell where an array lives, which is all that most users need
 
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f".{module.name}", __name__)
-    return Kernel.all()
+    return tuple(kernel for kernel in Kernel.all() if kernel.folder == FOLDER)

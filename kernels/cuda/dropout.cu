@@ -6,10 +6,15 @@
 //
 // Threads  one for each four elements, as one call of Philox makes four numbers: asking for one at a time would compute
 //          everything four times. A counter-based generator suits a GPU: any thread can make any part of the stream.
+//          The four elements of a Philox block lie side by side. If each thread took its own four, the warp would touch
+//          every fourth number in one instruction, and ask the caches four times for the same sectors. So the 32 lanes
+//          take 32 neighbours at a time, and get the random numbers for them from each other, by shuffles. The block's
+//          size must be a multiple of 32: then all lanes of a warp are there whenever they shuffle.
 // Launch   <<<ceil(size / 4 / 256), 256>>>
 // Moves    reads and writes each number once. About 20 integer operations for each number: 10 rounds of 2 products,
-//          each of which gives 64 bits, shared by four. A thread's four numbers lie side by side, so in one instruction
-//          the warp touches every fourth number: the caches are asked four times for what the memory delivers once.
+//          each of which gives 64 bits, shared by four; and 4 shuffles.
+
+const unsigned int ALL_LANES = 0xffffffffu;
 
 __device__ inline void philox(unsigned long long block, unsigned long long offset, unsigned long long seed,
                               unsigned int* numbers)
@@ -39,15 +44,24 @@ template <typename T>
 __global__ void dropout(const T* x, T* y, unsigned long long threshold, T scale, unsigned long long seed,
                         unsigned long long offset, long long size)
 {
+    const int lane = threadIdx.x % 32;
     const long long step = (long long)blockDim.x * gridDim.x;
-    const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    const long long first = (long long)blockIdx.x * blockDim.x + threadIdx.x - lane;  // of the warp's 32 Philox blocks
     for (long long block = first; block * 4 < size; block += step) {
         unsigned int numbers[4];
-        philox(block, offset, seed, numbers);
+        philox(block + lane, offset, seed, numbers);
+#pragma unroll 1  // four copies of this loop would need so many registers that fewer warps fit a multiprocessor
         for (int j = 0; j < 4; ++j) {
-            const long long i = block * 4 + j;
-            if (i < size) {  // the last block may have fewer than four elements
-                y[i] = x[i] * (numbers[j] >= threshold ? scale : T(0));
+            // Element 32*j + lane of the warp's 128 is decided by number lane % 4 of lane 8*j + lane/4. Four lanes ask one
+            // lane for its four numbers, and a shuffle moves one of them: four shuffles, of which each lane keeps one.
+            unsigned int number = 0;
+            for (int k = 0; k < 4; ++k) {
+                const unsigned int theirs = __shfl_sync(ALL_LANES, numbers[k], 8 * j + lane / 4);
+                number = k == lane % 4 ? theirs : number;
+            }
+            const long long i = block * 4 + 32 * j + lane;
+            if (i < size) {  // the last warp may have fewer elements
+                y[i] = x[i] * (number >= threshold ? scale : T(0));
             }
         }
     }

@@ -39,6 +39,7 @@ BLOCK = 256
 _declared: dict[tuple[str, str], Kernel] = {}
 _modules: dict[tuple, object] = {}  # (array module's name, file, element type) -> RawModule
 _sources: dict[str, str] = {}  # file -> text in place of the file's own
+_folders: dict[str, Path] = {}  # file -> where it lies, if not in FOLDER
 _expanded: dict[str, str] = {}  # file -> that text as the preprocessor leaves it
 _wanted: tuple[int | None, int | None] = (None, None)  # (block, blocks), by launched_with
 
@@ -55,10 +56,12 @@ class Kernel:
         template. All templates of a file are compiled together, for one T at a time.
     signature
         The parameter list, as in the file. A test compares the two.
+    folder
+        Where the file lies, if not in ``kernels/cuda``.
     """
 
-    def __init__(self, file: str, name: str, signature: str) -> None:
-        self.file, self.name, self.signature = file, name, signature
+    def __init__(self, file: str, name: str, signature: str, folder: Path = FOLDER) -> None:
+        self.file, self.name, self.signature, self.folder = file, name, signature, folder
         self.function = name.partition("<")[0]
         self._what = f"kernel {self.function} in {file}"  # how messages begin
         self.parameters: tuple[Parameter, ...] = parse(signature, self._what)
@@ -69,14 +72,16 @@ class Kernel:
             raise ValueError(f"{name} of {file}: T stands in the name if and only if an array ({signature}) decides it")
         if (file, name) in _declared:
             raise ValueError(f"{name} of {file} is declared twice")
+        if _folders.setdefault(file, folder) != folder:
+            raise ValueError(f"{name} of {file} is declared in {folder}, and others of {file} in {_folders[file]}")
         _declared[file, name] = self
 
     def __repr__(self) -> str:
-        return f"<{self.name}({self.signature}), in kernels/cuda/{self.file}>"
+        return f"<{self.name}({self.signature}), in kernels/{self.folder.name}/{self.file}>"
 
     @staticmethod
     def all() -> tuple[Kernel, ...]:
-        """The kernels of all modules that were imported so far; :func:`kernels.cuda.declared` imports them."""
+        """The kernels of all modules that were imported so far; the rooms' own ``declared`` imports them."""
         return tuple(_declared[key] for key in sorted(_declared))
 
     def instance(self, element: np.dtype | None) -> str:
@@ -116,7 +121,10 @@ class Kernel:
         values = tuple(
             value if p.pointer else p.to_scalar(value, element) for p, value in zip(self.parameters, args, strict=True)
         )
-        grid, block = self._geometry(threads, blocks, block, shared_mem)
+        asked = block
+        grid, block = self._geometry(threads, blocks, asked, shared_mem)
+        if block != asked:  # launched_with has more threads share it, or fewer
+            shared_mem = shared_mem * math.prod(block) // math.prod(asked if isinstance(asked, tuple) else (asked,))
         if 0 not in grid:  # CuPy would launch one block for none
             try:
                 with array.device:
@@ -201,11 +209,11 @@ class Kernel:
 
 
 def source(file: str) -> str:
-    """The text of a .cu file: the room's own, or what :func:`replaced` has put in its place.
+    """The text of a .cu file: its own, or what :func:`replaced` has put in its place.
 
     Its first line tells compilers what it is called.
     """
-    text = _sources.get(file) or (FOLDER / file).read_text(encoding="utf-8")
+    text = _sources.get(file) or (_folders.get(file, FOLDER) / file).read_text(encoding="utf-8")
     return text if text.startswith("#line ") else named(file, text)
 
 

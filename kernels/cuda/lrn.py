@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ..checks import same_shape
 from . import backend
-from .launcher import Kernel
+from .launcher import MAX_SHARED, Kernel
 
 WINDOW = "long long pixels, int channels, int before, int after, T alpha, T beta, T k"
 WARP = 32  # threads, which take one pixel together
+WARPS = 8  # of a block, at most
 
 FORWARD = Kernel("lrn.cu", "lrn<T>", f"const T* x, T* y, {WINDOW}")
-SENT = Kernel("lrn.cu", "lrn_sent<T>", f"const T* grad, const T* x, T* sent, {WINDOW}")
-BACKWARD = Kernel("lrn.cu", "lrn_backward<T>", f"const T* grad, const T* x, const T* sent, T* dx, {WINDOW}")
+BACKWARD = Kernel("lrn.cu", "lrn_backward<T>", f"const T* grad, const T* x, T* dx, {WINDOW}")
 
 
 def local_response_norm(x, size, alpha, beta, k):
@@ -28,10 +28,12 @@ def local_response_norm(x, size, alpha, beta, k):
 def local_response_norm_backward(grad, x, size, alpha, beta, k):
     """dx[c] = grad[c] d[c]^-beta - 2 alpha beta x[c] * sum of grad[j] x[j] d[j]^(-beta-1), j whose window holds c"""
     same_shape("local_response_norm_backward", grad=grad, x=x)
-    xp, window = backend.module_of(x), _window(x, size)
-    sent, dx = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
-    SENT((grad, x, sent, *window, alpha, beta, k), threads=window[0] * WARP)
-    BACKWARD((grad, x, sent, dx, *window, alpha, beta, k), threads=window[0] * WARP)
+    window = pixels, channels, *_ = _window(x, size)
+    dx = backend.module_of(x).empty(x.shape, x.dtype)
+    row = channels * x.dtype.itemsize  # of a warp's pixel in shared memory
+    warps = max(1, min(WARPS, MAX_SHARED // max(1, row)))  # if not even one fits, the launcher says so
+    geometry = {"block": warps * WARP, "shared_mem": warps * row}
+    BACKWARD((grad, x, dx, *window, alpha, beta, k), threads=pixels * WARP, **geometry)
     return dx
 
 

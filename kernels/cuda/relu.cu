@@ -7,7 +7,8 @@
 //          (float32), so only the memory's speed counts: relu of 100 MB takes 60 microseconds at 3.35 TB/s.
 //
 // The gradients look at the output y: it says all that the input says. Comparisons are written such that a NaN fails
-// them and falls through to "keep": NaN in, NaN out.
+// them and falls through to "keep": NaN in, NaN out. A gradient is loaded before anything is known of its y: both loads
+// are under way at once, and the whole warp takes part, so that each sector is asked for as a whole.
 
 template <typename T>
 __global__ void relu(const T* x, T* y, long long size)
@@ -23,7 +24,8 @@ __global__ void relu_backward(const T* grad, const T* y, T* dx, long long size)
 {
     const long long step = (long long)blockDim.x * gridDim.x;
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {
-        dx[i] = y[i] <= T(0) ? T(0) : grad[i];
+        const T g = grad[i];
+        dx[i] = y[i] <= T(0) ? T(0) : g;
     }
 }
 
@@ -42,7 +44,8 @@ __global__ void relu6_backward(const T* grad, const T* y, T* dx, long long size)
 {
     const long long step = (long long)blockDim.x * gridDim.x;
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {
-        dx[i] = y[i] <= T(0) || y[i] >= T(6) ? T(0) : grad[i];
+        const T g = grad[i];
+        dx[i] = y[i] <= T(0) || y[i] >= T(6) ? T(0) : g;
     }
 }
 
@@ -60,6 +63,7 @@ __global__ void leaky_relu_backward(const T* grad, const T* y, T* dx, T slope, l
 {
     const long long step = (long long)blockDim.x * gridDim.x;
     for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < size; i += step) {
-        dx[i] = y[i] > T(0) ? grad[i] : slope * grad[i];
+        const T g = grad[i];
+        dx[i] = y[i] > T(0) ? g : slope * g;
     }
 }

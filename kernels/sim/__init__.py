@@ -15,7 +15,9 @@ array([0., 2., 4., 6.], dtype=float32)
 What runs is the unchanged text. Each CUDA thread is a call of the kernel's function; one that waits at a barrier leaves
 its stack and another goes on (``runtime/scheduler.h``). In check mode every access to memory is looked at
 (``runtime/checker.h``): races, addresses out of bounds, numbers that nobody has written, barriers that not all threads
-reach. It needs g++ on Linux; :func:`why_not` says what is missing.
+reach. In profile mode each access is counted (``runtime/profile.h``): how many sectors of memory a warp's loads and
+stores touch, and which banks of shared memory they fight for. It needs g++ on Linux; :func:`why_not` says what is
+missing.
 """
 
 from __future__ import annotations
@@ -24,5 +26,8 @@ from .build import CompileError, why_not
 from .faults import KernelFault, KernelWarning
 from .launching import empty, launch
 from .mode import checking
+from .profile import profiling
 
-__all__ = ["CompileError", "KernelFault", "KernelWarning", "checking", "empty", "launch", "why_not"]
+__all__ = [
+    "CompileError", "KernelFault", "KernelWarning", "checking", "empty", "launch", "profiling", "why_not",
+]  # fmt: skip

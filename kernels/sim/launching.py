@@ -9,6 +9,7 @@ import numpy as np
 
 from .arguments import as_bytes, check_array, check_geometry, check_run, check_text
 from .memory import Memory
+from .mode import is_profiling
 from .module import Module
 from .parameters import Parameter
 
@@ -53,9 +54,9 @@ class Uninitialised(np.ndarray):
 
 
 @functools.lru_cache(maxsize=64)
-def module(source: str, filename: str, names: tuple[str, ...], check: bool) -> Module:
+def module(source: str, filename: str, names: tuple[str, ...], check: bool, profiled: bool = False) -> Module:
     """The compiled text; the last few are kept."""
-    return Module(source, filename, names, check=check)
+    return Module(source, filename, names, check=check, profiled=profiled)
 
 
 def launch(
@@ -76,7 +77,7 @@ def launch(
     shared_mem : int
         Bytes of dynamic shared memory.
     check : bool
-        Look at every access to memory.
+        Look at every access to memory; inside :func:`profiling` they are counted instead.
     filename : str or path
         For messages; it need not exist.
     order : {"forward", "backward", "shuffled"}
@@ -100,7 +101,8 @@ def launch(
     seed = check_run(order, seed, seconds)
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args must be a list or tuple of arrays and numbers, got {type(args).__name__}")
-    compiled = module(source, filename, (name,) if "<" in name else (), bool(check))
+    check, profiled = bool(check) and not is_profiling(), is_profiling()
+    compiled = module(source, filename, (name,) if "<" in name else (), check, profiled)
     try:
         parameters = compiled.signature(name)
     except KeyError as error:

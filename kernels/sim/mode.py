@@ -1,4 +1,5 @@
-"""Whether kernels of the device "sim" are checked: slower by a factor of ten or more, and nothing goes unseen."""
+"""Whether kernels of the device "sim" are checked: slower by a factor of ten or more, and nothing goes unseen. And
+whether their accesses to memory are counted, for which checking rests."""
 
 from __future__ import annotations
 
@@ -28,3 +29,17 @@ class checking:  # noqa: N801 - reads as a verb
 def is_checking() -> bool:
     """Whether kernels are checked now."""
     return os.environ.get("MINICNN_SIM_CHECK", "") not in ("", "0") if _chosen is None else _chosen
+
+
+_profiling = 0  # how many `with profiling()` are open
+
+
+def is_profiling() -> bool:
+    """Whether the accesses to memory of kernels are counted now, see :func:`kernels.sim.profiling`."""
+    return _profiling > 0
+
+
+def profile(by: int) -> None:
+    """One ``with profiling()`` begins (1) or ends (-1)."""
+    global _profiling
+    _profiling += by

@@ -12,14 +12,14 @@ import struct
 import threading
 from collections.abc import Sequence
 
-from . import build, text
+from . import build, profile, text
 from .faults import fault_of, warn_of_unset
 from .memory import LOCK, runtime
 from .parameters import Parameter, parameters_of
 from .refused import refuse_initialised, refuse_large_static
 from .symbols import shared_symbols
 
-FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE = 0, 1, 2, 4, 8, 16
+FORWARD, BACKWARD, SHUFFLED, CHECKED, FLUSH_TO_ZERO, INTERRUPTIBLE, PROFILED = 0, 1, 2, 4, 8, 16, 32
 ORDERS = {"forward": FORWARD, "backward": BACKWARD, "shuffled": SHUFFLED}
 DYNAMIC_BYTES = 227 * 1024  # the most dynamic shared memory that any GPU gives a block
 #: what a .cu file may include, and cuda.h has already
@@ -41,6 +41,14 @@ CHECK = (
 )  # fmt: skip
 #: local variables begin with bytes 0xfe, which the checker knows again when they are stored (since g++ 12)
 FILLED = ("-ftrivial-auto-var-init=pattern",)
+#: what NVRTC leaves of loads and stores, as far as g++ can be told: nothing is loaded twice, but nothing is joined to
+#: vectors either, or moved to a second copy of a loop
+PROFILE = (
+    "-O2", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fwrapv", "-fno-math-errno", "-fno-optimize-sibling-calls",
+    "-fno-tree-sra", "-fno-ipa-sra", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-store-merging",
+    "-fno-tree-loop-distribute-patterns", "-fno-tree-pre", "-fno-code-hoisting", "-fno-thread-jumps",
+    "-fno-split-paths",
+)  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))
 
@@ -82,14 +90,17 @@ class Module:
     options : sequence of str
         Of them ``-D``, ``-U`` and ``-I`` count.
     check : bool
+        Look at every access to memory.
+    profiled : bool
+        Count them instead, see :mod:`.profile`.
     """
 
     def __init__(
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
-        check: bool = False,
+        check: bool = False, profiled: bool = False,
     ) -> None:  # fmt: skip
         self.source, self.filename = source, text.named_file(source, filename)
-        self.names, self.check = tuple(names), check
+        self.names, self.check, self.profiled = tuple(names), check, profiled
         self.options = tuple(o for o in options if re.match("-[DUI]", o))
 
     @functools.cached_property
@@ -130,8 +141,8 @@ class Module:
         )
         files = {n: t for n, t in build.runtime_text().items() if n.endswith(".h")}
         files |= {"kernels.cpp": whole, **dict.fromkeys(HEADERS, "#pragma once\n")}
-        mode = FAST if not self.check else (*CHECK, *FILLED) if build.major_version() >= 12 else CHECK
-        options = (*COMMON, *TLS, *self.options, *mode)
+        checked = (*CHECK, *FILLED) if build.major_version() >= 12 else CHECK
+        options = (*COMMON, *TLS, *self.options, *(PROFILE if self.profiled else checked if self.check else FAST))
         return build.library("kernels", files, options, self.filename)
 
     @functools.cached_property
@@ -248,7 +259,7 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
         given = _addresses(values) if self.check else (ctypes.c_uint64 * 0)()
-        mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
+        mode = ORDERS[order] | FLUSH_TO_ZERO | (PROFILED if self.profiled else CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
         described = _Launch(
@@ -260,6 +271,8 @@ class Module:
         )  # fmt: skip
         with LOCK:
             failed = runtime().sim_run(ctypes.byref(described))
+            if not failed and self.profiled:
+                profile.collect(self, name, tuple(grid), tuple(block), shared_mem, values)
         if not failed:
             return
         said = report.value.decode(errors="replace")

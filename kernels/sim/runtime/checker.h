@@ -108,13 +108,14 @@ static void suspect(Worker* w, const Trace& other, size_t begin, size_t bytes)
 static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
 {
     Worker* w = worker;
-    if (!w || w->current < 0 || !(w->launch->mode & CHECKED) || w->fiber->holds(a)) return;
+    if (!w || w->current < 0 || !(w->launch->mode & (CHECKED | PROFILED)) || w->fiber->holds(a)) return;
     for (const void* own : {(const void*)&sim_threadIdx, (const void*)&sim_blockIdx, (const void*)&sim_blockDim,
                             (const void*)&sim_gridDim})
         if (a - uintptr_t(own) < sizeof(sim_dim)) return;
     leave_if_asked(w, pc);
     look_at_stored(w);
     w->recent_pc = pc;
+    if (w->launch->mode & PROFILED) return profile_access(w, a, bytes, write, atomic, pc);
     Kind kind;
     uintptr_t offset;
     Shadow* shadow;

@@ -13,6 +13,7 @@
 #include "scheduler.h"
 #include "order.h"
 #include "outside.h"
+#include "profile.h"
 #include "checker.h"
 
 static void compute_block(Worker* w, uint64_t number)
@@ -51,6 +52,7 @@ static void compute_block(Worker* w, uint64_t number)
     }
     look_at_stored(w);
     tell_unset(w);
+    if (w->launch->mode & PROFILED) end_profiled_block(w);
 }
 
 static void prepare(Worker* w, sim_launch* launch, std::atomic<bool>* stop)
@@ -163,13 +165,14 @@ extern "C" int sim_run(sim_launch* launch)
     launch->ranges(&ranges);
     text = ranges.text;
     wind_clock();
+    if (launch->mode & PROFILED) begin_profile();
     if (workers.empty()) workers.push_back(new Worker);
 
     Work work;
     work.launch = launch;
     work.total = uint64_t(launch->grid.x) * launch->grid.y * launch->grid.z;
     // several workers would make the clock of check mode ambiguous, and an order of blocks meaningless
-    const bool alone = launch->mode & (CHECKED | ORDER);
+    const bool alone = launch->mode & (CHECKED | PROFILED | ORDER);
     work.workers = alone ? 1 : std::max<uint64_t>(1, std::min<uint64_t>(launch->workers, work.total));
 
     catch_signals(launch->mode & INTERRUPTIBLE);

@@ -17,7 +17,8 @@
 struct sim_dim { unsigned x, y, z; };
 
 enum Mode : uint32_t {
-    ORDER = 3, FORWARD = 0, BACKWARD = 1, SHUFFLED = 2, CHECKED = 4, FLUSH_TO_ZERO = 8, INTERRUPTIBLE = 16
+    ORDER = 3, FORWARD = 0, BACKWARD = 1, SHUFFLED = 2, CHECKED = 4, FLUSH_TO_ZERO = 8, INTERRUPTIBLE = 16,
+    PROFILED = 32
 };
 
 struct Range {

@@ -10,7 +10,7 @@ import math
 import re
 
 from ..build import preprocessed
-from ..mode import is_checking
+from ..mode import is_checking, is_profiling
 from ..module import Module
 from ..text import without_comments
 from . import records
@@ -60,7 +60,7 @@ class RawModule:
             raise ValueError("the simulator runs no cooperative groups: blocks cannot wait for each other")
         self.code, self.options, self.backend = code, options, backend
         self.name_expressions = None if name_expressions is None else tuple(name_expressions)
-        self._modules: dict[bool, Module] = {}  # with the checker, and without
+        self._modules: dict[tuple[bool, bool], Module] = {}  # (with the checker, with the profile)
 
     @property
     def _text(self) -> str:
@@ -68,13 +68,16 @@ class RawModule:
         return preprocessed(self.code, tuple(o for o in self.options if o.startswith(("-D", "-U"))))
 
     def _module(self) -> Module:
-        check = is_checking()
-        if check not in self._modules:
+        profiled = is_profiling()
+        build = check, _ = is_checking() and not profiled, profiled
+        if build not in self._modules:
             names = self.name_expressions or ()
             named = re.match(r'#line 1 "([^"\n]+)"\n', self.code)  # what a text says of its own file
             filename = named[1] if named else "kernel.cu"
-            self._modules[check] = Module(self.code, filename, names=names, options=self.options, check=check)
-        return self._modules[check]
+            self._modules[build] = Module(
+                self.code, filename, names=names, options=self.options, check=check, profiled=profiled
+            )
+        return self._modules[build]
 
     def compile(self, log_stream=None) -> None:
         """Compile now instead of at the first launch."""
