@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 from .memory import runtime
 from .mode import profile as switch
-from .text import without_comments
+from .text import compilers_name, without_comments
 
 SECTOR, BANKS, WORD = 32, 32, 4  # bytes that memory is fetched by; banks of shared memory; bytes that one gives
 SPACES = ("global", "variable", "shared", "shared")  # by Kind of runtime/state.h
@@ -265,7 +265,7 @@ def collect(module, name: str, grid: tuple[int, ...], block: tuple[int, ...], sh
 
 def parameter_names(source: str, kernel: str) -> list[str]:
     """The names of a kernel's parameters, read off its text; [] if they cannot be read."""
-    function = re.escape(kernel.partition("<")[0])
+    function = re.escape(kernel.partition("<")[0].rpartition("::")[2])
     found = re.search(rf"\b{function}\s*\(([^)]*)\)\s*{{", without_comments(source))
     names = [re.search(r"(\w+)\s*(?:\[\s*\])?\s*$", part) for part in found[1].split(",")] if found else []
     return [name[1] if name else "" for name in names]
@@ -324,7 +324,7 @@ def _places(module, addresses: list[int]) -> dict[int, int]:
         return {}
     command = [program, "-a", "-i", "-e", str(module.path), *map(hex, addresses)]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    file = module.filename.rsplit("/", 1)[-1]
+    file = compilers_name(module.filename).rsplit("/", 1)[-1]
     found: dict[int, int] = {}
     current = 0
     for line in said.splitlines():

@@ -233,4 +233,13 @@ def test_names_of_parameters_are_read_off_the_text():
     """For messages: arrays are called what the kernel calls them; comments and qualifiers do not matter."""
     text = "__global__ void __launch_bounds__(256)\nk(const T* __restrict__ x, // (in)\n float y[], int n) {"
     assert parameter_names(text, "k<float>") == ["x", "y", "n"]
+    assert parameter_names("namespace a { __global__ void k(float* x) {} }", "a::k") == ["x"]
     assert parameter_names("nothing here", "k") == []
+
+
+@pytest.mark.parametrize("filename", ["kernel.cu", "my kernel.cu", "a/b.cu", 'o"d|d#.cu'])
+def test_lines_are_found_whatever_the_file_is_called(filename):
+    """Every access has its line and that line's text."""
+    x = np.ones(64, np.float32)
+    launch = profiled(COPY, "copy<float>", 1, 64, [x, x.copy(), 1, 0], filename=filename)
+    assert [(line.line, line.source) for line in launch.lines] == [(5, "y[i] = x[i];")] * 2
