@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import math
 import re
@@ -281,7 +282,7 @@ def _name(array: _Array, parameters: list[str], values) -> str:
 
 def _lines(module, sites: list[_Site], names: list[str]) -> list[LineAccess]:
     """Sites, joined by line, space and kind."""
-    places = _places(module, [s.pc for s in sites if not s.file])
+    places = _places(str(module.path), module.filename, tuple(sorted(s.pc for s in sites if not s.file)))
     placed = [(s.line if s.file else places.get(s.pc, 0), SPACES[s.space], KINDS[s.access], s) for s in sites]
     placed.sort(key=lambda p: (p[0], p[1], KINDS.index(p[2])))
     texts = module.source.split("\n")
@@ -317,14 +318,15 @@ def _example(site: _Site, space: str, names: list[str]) -> Example:
     return Example(site.example_block, site.example_warp, array, lanes, site.size)
 
 
-def _places(module, addresses: list[int]) -> dict[int, int]:
+@functools.lru_cache(maxsize=256)
+def _places(library: str, filename: str, addresses: tuple[int, ...]) -> dict[int, int]:
     """The lines of the .cu file that machine instructions came from."""
     program = shutil.which("addr2line")
     if not addresses or program is None:
         return {}
-    command = [program, "-a", "-i", "-e", str(module.path), *map(hex, addresses)]
+    command = [program, "-a", "-i", "-e", library, *map(hex, addresses)]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    file = compilers_name(module.filename).rsplit("/", 1)[-1]
+    file = compilers_name(filename).rsplit("/", 1)[-1]
     found: dict[int, int] = {}
     current = 0
     for line in said.splitlines():

@@ -183,6 +183,55 @@ def test_lanes_that_meet_are_together_again(meeting):
     assert (line.requests, line.lanes, line.sectors) == (5, 16 + 128, 4 * 5)
 
 
+@pytest.mark.parametrize(
+    "guard", ["if (inside) sum += x[j];", "if (!inside) continue; sum += x[j];", "sum += inside ? x[j] : 0;"]
+)
+@pytest.mark.parametrize("noinline", [False, True])
+def test_lanes_that_skip_a_load_wait_behind_it(guard, noinline):
+    """A window of 3 over rows of 48 numbers: at a border one lane skips one load, and the others' loads stay together.
+
+    Per row and tap: what the warps' lanes see lies side by side, 32 + 16 numbers, moved by one to either side.
+    """
+    source = f"""
+    __device__ ATTRIBUTE float window(const float* x, int i)
+    {{
+        float sum = 0;
+        for (int row = 0; row < 2; ++row)
+            for (int tap = -1; tap < 2; ++tap) {{
+                const int j = row * 48 + i + tap;
+                const bool inside = i + tap >= 0 && i + tap < 48;
+                {guard}
+            }}
+        return sum;
+    }}
+    extern "C" __global__ void k(const float* x, float* y) {{ y[threadIdx.x] = window(x, threadIdx.x); }}"""
+    source = source.replace("ATTRIBUTE", "__noinline__" if noinline else "inline")
+    x, y = np.arange(96, dtype=np.float32), np.zeros(48, np.float32)
+    found = lines(profiled(source, "k", 1, 48, [x, y]))
+    load = next(line for (_, _, kind), line in found.items() if kind == "load")
+    assert y[1] == 0 + 1 + 2 + 48 + 49 + 50
+    assert (load.requests, load.lanes) == (2 * 2 * 3, 2 * 3 * 48 - 4)
+    # first warp: 31 numbers from 0, 32 from 0, 32 from 1; second: 16 from 31, 16 from 32, 15 from 33
+    assert load.sectors == 2 * (4 + 4 + 5 + 3 + 2 + 2)
+
+
+def test_lanes_that_leave_a_loop_early_wait_behind_it():
+    """Lane i goes around i + 1 times; the load behind the loop is one request of all."""
+    source = """
+    extern "C" __global__ void k(const float* x, float* y)
+    {
+        float sum = 0;
+        for (int j = 0; j <= threadIdx.x; ++j)
+            sum += x[32 * j + threadIdx.x];
+        sum += x[threadIdx.x];
+        y[threadIdx.x] = sum;
+    }"""
+    found = lines(profiled(source, "k", 1, 32, [np.ones(1024, np.float32), np.zeros(32, np.float32)]))
+    around, behind = found[6, "global", "load"], found[7, "global", "load"]
+    assert (around.requests, around.lanes, around.sectors) == (32, 32 * 33 // 2, sum(4 - j // 8 for j in range(32)))
+    assert (behind.requests, behind.sectors, behind.efficiency) == (1, 4, 1.0)
+
+
 def test_a_part_of_an_array_keeps_its_place():
     """A GPU's arrays begin at multiples of 256 bytes, so a view that begins one element later is misaligned."""
     module = standin.RawModule(code=COPY, options=("--std=c++17",), name_expressions=("copy<float>",))

@@ -143,8 +143,6 @@ void sim_atomic(const volatile void* p, int bytes, const char* file, int line)
     look(uintptr_t(p), bytes, true, true, number_of(file, line));
 }
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
 #define SIM_ACCESS(n)                                                                                                   \
