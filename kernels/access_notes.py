@@ -32,6 +32,10 @@ NOTES = {
         "that parts of the fetched sectors are not asked for. If all lanes loaded it, the efficiency would be 100 %, "
         "and more sectors would be fetched, not fewer. Memory itself moves each byte once."
     ),
+    "local_response_norm": (
+        "The windows of 32 neighbouring channels begin one or two channels before or behind a sector, so that most of "
+        "their loads touch 5 sectors for 4. The fifth is in the first-level cache: memory itself moves each byte once."
+    ),
     "batch_norm_backward": (
         "Both sums over all pixels are needed before the first gradient can be written, so grad and x are read twice: "
         "5 arrays are moved, where 3 would do if a whole layer stayed in the cache."

@@ -170,7 +170,7 @@ def report(name: str | None, gpu: str, as_json: bool, plot: str | None, workload
     elif as_json:
         click.echo(kernel_report.as_json(name, gpu))
     else:
-        for piece in kernel_report.page(name, gpu):
+        for piece in kernel_report.page(name, gpu, shutil.get_terminal_size((140, 24)).columns):
             click.echo(piece)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from .kernels.sim.profile import LaunchProfile, LineAccess
 from .kernels.workloads import Workload, workloads
 
 LABEL = "model, not measurement"
-SOURCE = 72  # letters of a line's text that are shown
+SOURCE = 24  # letters of a line's text that are shown at least, however narrow the terminal is
 HEAD = ("line", "of", "access", "requests", "sectors", "efficiency", "conflicts", "text")
 
 
@@ -70,30 +71,31 @@ def measure_one(name: str, number: int, gpu: str = GPU_DEFAULT) -> Measured:
     return Measured(found[number - 1], report_on(found[number - 1], chosen.name))
 
 
-def page(name: str, gpu: str = GPU_DEFAULT) -> Iterator[str]:
-    """The report as text, in pieces as they are done."""
+def page(name: str, gpu: str = GPU_DEFAULT, width: int = 140) -> Iterator[str]:
+    """The report as text of so many columns, in pieces as they are done."""
     chosen = gpu_named(gpu)
     gb, tflops = chosen.bandwidth / 1e9, chosen.flops32 / 1e12
     yield f"{name}: {LABEL} ({chosen.name}: {gb:,.0f} GB/s, {tflops:,.1f} TFLOP/s in float32)"
     for measured in measure(name, gpu):
-        yield "\n".join(("", *_workload(measured)))
+        yield "\n".join(("", *_workload(measured, width)))
 
 
-def _workload(measured: Measured) -> Iterator[str]:
+def _workload(measured: Measured, width: int) -> Iterator[str]:
     workload, report = measured.workload, measured.report
     yield f"== {workload.title}: {workload.shapes}"
     for launch, used in zip(report.launches, report.used):
-        yield from ("", *launch_lines(launch, used))
+        yield from ("", *launch_lines(launch, used, width))
     if report.library_bytes:
         yield f"cupy.matmul (cuBLAS, not looked into) moves at least {_bytes(report.library_bytes)}, by formula"
     yield ""
-    yield from summary(report)
+    yield from (textwrap.fill(text, width) for text in summary(report))
     missed = misses(report)
     if missed:
-        yield f"misses the aim: {', '.join(missed)}. {NOTES.get(workload.kernel, 'Nobody has explained it yet.')}"
+        why = NOTES.get(workload.kernel, "Nobody has explained it yet.")
+        yield textwrap.fill(f"misses the aim: {', '.join(missed)}. {why}", width)
 
 
-def launch_lines(launch: LaunchProfile, used: Used) -> Iterator[str]:
+def launch_lines(launch: LaunchProfile, used: Used, width: int = 140) -> Iterator[str]:
     """One launch: its geometry, what it needs of a multiprocessor, and a table of its lines."""
     grid, block = ("x".join(map(str, size)) for size in (launch.grid, launch.block))
     yield f"{launch.kernel}, {grid} blocks of {block} threads"
@@ -103,17 +105,20 @@ def launch_lines(launch: LaunchProfile, used: Used) -> Iterator[str]:
         resources = used.resources
         shared = resources.shared + launch.shared_mem
         yield f"{resources.registers} registers, {shared} bytes of shared memory, occupancy {used.occupancy}"
-    yield from columns.text(HEAD, [_row(line) for line in launch.lines], right=(3, 4, 5, 6))
+    rows = [_row(line) for line in launch.lines]
+    taken = sum(max(map(len, column)) + 2 for column in zip(HEAD[:-1], *(row[:-1] for row in rows)))
+    room = max(SOURCE, width - taken)
+    rows = [(*row, text if len(text) <= room else text[: room - 1] + "…") for *row, text in rows]
+    yield from columns.text(HEAD, rows, right=(3, 4, 5, 6))
 
 
 def _row(line: LineAccess) -> tuple[str, ...]:
     shared = line.space == "shared"
     efficiency = "" if math.isnan(line.efficiency) else f"{line.efficiency:.0%}"
     conflicts = f"{line.conflict:.2f}, worst {line.worst_conflict}" if shared else ""
-    text = line.source if len(line.source) <= SOURCE else line.source[: SOURCE - 1] + "…"
     return (
         f"{line.file}:{line.line}", ", ".join(line.arrays) or line.space, f"{line.kind} of {line.size} B",
-        f"{line.requests:,}", "" if shared else f"{line.sectors:,}", efficiency, conflicts, text,
+        f"{line.requests:,}", "" if shared else f"{line.sectors:,}", efficiency, conflicts, line.source,
     )  # fmt: skip
 
 

@@ -42,12 +42,12 @@ CHECK = (
 #: local variables begin with bytes 0xfe, which the checker knows again when they are stored (since g++ 12)
 FILLED = ("-ftrivial-auto-var-init=pattern",)
 #: what NVRTC leaves of loads and stores, as far as g++ can be told: nothing is loaded twice, but nothing is joined to
-#: vectors either, or moved to a second copy of a loop
+#: vectors either, or moved to a second copy of a loop; and blocks of instructions stand as in the text
 PROFILE = (
     "-O2", "-g", "-DSIM_CHECK", "-fsanitize=thread", "-fwrapv", "-fno-math-errno", "-fno-optimize-sibling-calls",
     "-fno-tree-sra", "-fno-ipa-sra", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-store-merging",
     "-fno-tree-loop-distribute-patterns", "-fno-tree-pre", "-fno-code-hoisting", "-fno-thread-jumps",
-    "-fno-split-paths",
+    "-fno-split-paths", "-fno-reorder-blocks", "-fsanitize-coverage=trace-pc",
 )  # fmt: skip
 #: `__shared__` is thread_local. Templates would share such variables between libraries, as GNU's unique symbols
 TLS = ("-fno-extern-tls-init", "-fno-gnu-unique", *(("-mtls-dialect=gnu2",) if build.INTEL else ()))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import itertools
 import math
 import re
@@ -23,7 +24,7 @@ from dataclasses import dataclass, field
 
 from .memory import runtime
 from .mode import profile as switch
-from .text import without_comments
+from .text import compilers_name, without_comments
 
 SECTOR, BANKS, WORD = 32, 32, 4  # bytes that memory is fetched by; banks of shared memory; bytes that one gives
 SPACES = ("global", "variable", "shared", "shared")  # by Kind of runtime/state.h
@@ -265,7 +266,7 @@ def collect(module, name: str, grid: tuple[int, ...], block: tuple[int, ...], sh
 
 def parameter_names(source: str, kernel: str) -> list[str]:
     """The names of a kernel's parameters, read off its text; [] if they cannot be read."""
-    function = re.escape(kernel.partition("<")[0])
+    function = re.escape(kernel.partition("<")[0].rpartition("::")[2])
     found = re.search(rf"\b{function}\s*\(([^)]*)\)\s*{{", without_comments(source))
     names = [re.search(r"(\w+)\s*(?:\[\s*\])?\s*$", part) for part in found[1].split(",")] if found else []
     return [name[1] if name else "" for name in names]
@@ -281,7 +282,7 @@ def _name(array: _Array, parameters: list[str], values) -> str:
 
 def _lines(module, sites: list[_Site], names: list[str]) -> list[LineAccess]:
     """Sites, joined by line, space and kind."""
-    places = _places(module, [s.pc for s in sites if not s.file])
+    places = _places(str(module.path), module.filename, tuple(sorted(s.pc for s in sites if not s.file)))
     placed = [(s.line if s.file else places.get(s.pc, 0), SPACES[s.space], KINDS[s.access], s) for s in sites]
     placed.sort(key=lambda p: (p[0], p[1], KINDS.index(p[2])))
     texts = module.source.split("\n")
@@ -317,14 +318,15 @@ def _example(site: _Site, space: str, names: list[str]) -> Example:
     return Example(site.example_block, site.example_warp, array, lanes, site.size)
 
 
-def _places(module, addresses: list[int]) -> dict[int, int]:
+@functools.lru_cache(maxsize=256)
+def _places(library: str, filename: str, addresses: tuple[int, ...]) -> dict[int, int]:
     """The lines of the .cu file that machine instructions came from."""
     program = shutil.which("addr2line")
     if not addresses or program is None:
         return {}
-    command = [program, "-a", "-i", "-e", str(module.path), *map(hex, addresses)]
+    command = [program, "-a", "-i", "-e", library, *map(hex, addresses)]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    file = module.filename.rsplit("/", 1)[-1]
+    file = compilers_name(filename).rsplit("/", 1)[-1]
     found: dict[int, int] = {}
     current = 0
     for line in said.splitlines():

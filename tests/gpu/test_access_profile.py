@@ -183,6 +183,55 @@ def test_lanes_that_meet_are_together_again(meeting):
     assert (line.requests, line.lanes, line.sectors) == (5, 16 + 128, 4 * 5)
 
 
+@pytest.mark.parametrize(
+    "guard", ["if (inside) sum += x[j];", "if (!inside) continue; sum += x[j];", "sum += inside ? x[j] : 0;"]
+)
+@pytest.mark.parametrize("noinline", [False, True])
+def test_lanes_that_skip_a_load_wait_behind_it(guard, noinline):
+    """A window of 3 over rows of 48 numbers: at a border one lane skips one load, and the others' loads stay together.
+
+    Per row and tap: what the warps' lanes see lies side by side, 32 + 16 numbers, moved by one to either side.
+    """
+    source = f"""
+    __device__ ATTRIBUTE float window(const float* x, int i)
+    {{
+        float sum = 0;
+        for (int row = 0; row < 2; ++row)
+            for (int tap = -1; tap < 2; ++tap) {{
+                const int j = row * 48 + i + tap;
+                const bool inside = i + tap >= 0 && i + tap < 48;
+                {guard}
+            }}
+        return sum;
+    }}
+    extern "C" __global__ void k(const float* x, float* y) {{ y[threadIdx.x] = window(x, threadIdx.x); }}"""
+    source = source.replace("ATTRIBUTE", "__noinline__" if noinline else "inline")
+    x, y = np.arange(96, dtype=np.float32), np.zeros(48, np.float32)
+    found = lines(profiled(source, "k", 1, 48, [x, y]))
+    load = next(line for (_, _, kind), line in found.items() if kind == "load")
+    assert y[1] == 0 + 1 + 2 + 48 + 49 + 50
+    assert (load.requests, load.lanes) == (2 * 2 * 3, 2 * 3 * 48 - 4)
+    # first warp: 31 numbers from 0, 32 from 0, 32 from 1; second: 16 from 31, 16 from 32, 15 from 33
+    assert load.sectors == 2 * (4 + 4 + 5 + 3 + 2 + 2)
+
+
+def test_lanes_that_leave_a_loop_early_wait_behind_it():
+    """Lane i goes around i + 1 times; the load behind the loop is one request of all."""
+    source = """
+    extern "C" __global__ void k(const float* x, float* y)
+    {
+        float sum = 0;
+        for (int j = 0; j <= threadIdx.x; ++j)
+            sum += x[32 * j + threadIdx.x];
+        sum += x[threadIdx.x];
+        y[threadIdx.x] = sum;
+    }"""
+    found = lines(profiled(source, "k", 1, 32, [np.ones(1024, np.float32), np.zeros(32, np.float32)]))
+    around, behind = found[6, "global", "load"], found[7, "global", "load"]
+    assert (around.requests, around.lanes, around.sectors) == (32, 32 * 33 // 2, sum(4 - j // 8 for j in range(32)))
+    assert (behind.requests, behind.sectors, behind.efficiency) == (1, 4, 1.0)
+
+
 def test_a_part_of_an_array_keeps_its_place():
     """A GPU's arrays begin at multiples of 256 bytes, so a view that begins one element later is misaligned."""
     module = standin.RawModule(code=COPY, options=("--std=c++17",), name_expressions=("copy<float>",))
@@ -233,4 +282,13 @@ def test_names_of_parameters_are_read_off_the_text():
     """For messages: arrays are called what the kernel calls them; comments and qualifiers do not matter."""
     text = "__global__ void __launch_bounds__(256)\nk(const T* __restrict__ x, // (in)\n float y[], int n) {"
     assert parameter_names(text, "k<float>") == ["x", "y", "n"]
+    assert parameter_names("namespace a { __global__ void k(float* x) {} }", "a::k") == ["x"]
     assert parameter_names("nothing here", "k") == []
+
+
+@pytest.mark.parametrize("filename", ["kernel.cu", "my kernel.cu", "a/b.cu", 'o"d|d#.cu'])
+def test_lines_are_found_whatever_the_file_is_called(filename):
+    """Every access has its line and that line's text."""
+    x = np.ones(64, np.float32)
+    launch = profiled(COPY, "copy<float>", 1, 64, [x, x.copy(), 1, 0], filename=filename)
+    assert [(line.line, line.source) for line in launch.lines] == [(5, "y[i] = x[i];")] * 2

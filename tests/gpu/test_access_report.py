@@ -197,6 +197,7 @@ def test_command_prints_lines_and_the_roofline(capsys):
     """It says that it is a model; every line has its access, efficiency or conflicts; misses are explained."""
     assert command("kernels", "report", "im2col", "--gpu", "rtx 3090") == 0
     text = capsys.readouterr().out
+    sentences = " ".join(text.split())
     assert text.startswith("im2col: model, not measurement (RTX 3090: 936 GB/s, 35.6 TFLOP/s in float32)")
     for words in (
         "== ResNet-18 conv1: 1x3x224x224",
@@ -206,7 +207,15 @@ def test_command_prints_lines_and_the_roofline(capsys):
         "misses the aim",
         NOTES["im2col"],
     ):
-        assert words in text
+        assert words in sentences
+
+
+@pytest.mark.parametrize("width", [110, 200])
+def test_page_fits_the_terminal(width):
+    """Texts of lines are cut, sentences go on in the next line; nothing else is lost."""
+    text = "\n".join(kernel_report.page("im2col", width=width))
+    assert max(map(len, text.splitlines())) <= width
+    assert ("…" in text) == (width == 110) and " ".join(NOTES["im2col"].split()) in " ".join(text.split())
 
 
 def test_command_as_json(capsys, monkeypatch):

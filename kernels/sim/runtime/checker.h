@@ -173,8 +173,6 @@ void sim_atomic(const volatile void* p, int bytes, const char* file, int line)
 }
 void sim_cas(const volatile void* p) { worker->cas_at = uintptr_t(p); }
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
 #define SIM_ACCESS(n)                                                                                                   \

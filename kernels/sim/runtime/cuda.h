@@ -52,7 +52,7 @@ int sprintf(char*, const char*, ...) noexcept;
 #undef DBL_EPSILON
 
 // In check mode g++ calls the checker before every access to memory (checker.h); the helpers below are not asked.
-#define SIM_UNCHECKED __attribute__((no_sanitize("thread", "undefined")))
+#define SIM_UNCHECKED __attribute__((no_sanitize("thread", "undefined"), no_sanitize_coverage))
 #ifdef SIM_CHECK
 #define SIM_FN static SIM_UNCHECKED __attribute__((noinline, unused))
 #else

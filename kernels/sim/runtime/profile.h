@@ -5,9 +5,11 @@
 // time; lanes that want different words of one bank wait for each other, lanes that want the same word share it. 8-byte
 // accesses are served in halves of a warp, 16-byte ones in quarters, each a request of its own to the banks.
 //
-// Here threads run one after another. What belongs into one request is found by counting: the n-th time that a thread
-// executes an instruction since its block or warp last met goes with the n-th time of the other lanes. Where lanes take
-// different branches of a loop this may put together what a GPU would not, or the other way round; good enough to count.
+// Here threads run one after another. So each writes down what it does: its accesses, and the blocks of instructions that
+// it passes (g++ calls us in each of them). When a warp's lanes meet, or the block ends, that is played back as a warp
+// would do it: of all places where lanes are, the first one in the text has its turn, for all lanes that are there.
+// Lanes that skip a branch thus wait behind it, and those that leave a loop early behind the loop. GPUs do much the same;
+// where exactly lanes of divergent code come together again is their own business, so there it is an estimate.
 //
 // It is a model: caches are seen in their two extremes only, one that holds all of a launch (each sector counts once)
 // and one that holds what one block uses (each sector counts once for each block).
@@ -38,22 +40,26 @@ struct Request {
     uint64_t at[32];
     uint32_t mask;
 };
-struct Occurrences {  // of an instruction in one warp, since its lanes last met
-    uint32_t count[32] = {};
-    std::vector<Request> requests;
-    uint32_t used = 0;
+struct Event {      // of one thread
+    uint64_t place;  // where in the text: of two, the smaller one comes first
+    uint64_t at;     // what it asks for
+    uint32_t site;   // NO_ACCESS: it only passes
 };
-struct ProfiledWarp {
-    uint32_t time = 0;  // when they met
-    std::vector<Occurrences> at_site;
+struct ProfiledThread {
+    std::vector<Event> events;   // since the warp's lanes last met
+    uint64_t place = 0, call = 0;  // of the last event; where the kernel called the function that runs
+    uint32_t depth = 0;          // of calls; 1 is the kernel itself
 };
+static const uint32_t NO_ACCESS = ~0u;
 
 static struct Profile {
     std::map<std::pair<uint64_t, uint32_t>, uint32_t> numbers;  // of sites, by pc, and space, access, bytes
     std::vector<Site> sites;
     std::vector<Touched> arrays;
     std::vector<std::vector<uint32_t>> last_block[2];           // by array and sector: the last block that was here, + 1
-    std::vector<ProfiledWarp> warps;
+    std::vector<ProfiledThread> threads;
+    uint32_t met[32] = {};                                      // by warp: when its lanes last met
+    uint32_t recent_warp = 0;
     uint64_t recent_pc = 0;                                     // most accesses come from the few sites of a loop
     uint32_t recent_key = 0, recent_site = 0, recent_array = 0;
 } profile;
@@ -187,20 +193,74 @@ static void count(const Worker* w, uint32_t warp, Site& site, const Request& r)
     memcpy(site.example, r.at, sizeof r.at);
 }
 
-static void count_warp(const Worker* w, uint32_t number)  // its lanes meet: what they did so far is complete
+static void count_warp(const Worker* w, uint32_t number)  // its lanes meet: play back what they did until here
 {
-    ProfiledWarp& warp = profile.warps[number];
-    for (size_t i = 0; i < warp.at_site.size(); ++i) {
-        Occurrences& o = warp.at_site[i];
-        for (uint32_t n = 0; n < o.used; ++n) count(w, number, profile.sites[i], o.requests[n]);
-        o.used = 0;
-        memset(o.count, 0, sizeof o.count);
+    ProfiledThread* lanes = profile.threads.data() + number * 32;
+    uint32_t next[32] = {};
+    for (;;) {
+        uint64_t place = ~uint64_t(0);
+        uint32_t site = NO_ACCESS;
+        for (int lane = 0; lane < 32; ++lane) {
+            if (next[lane] == lanes[lane].events.size()) continue;
+            const Event& e = lanes[lane].events[next[lane]];
+            if (e.place < place) place = e.place, site = e.site;
+            else if (e.place == place) site = std::min(site, e.site);
+        }
+        if (place == ~uint64_t(0)) break;
+        Request r;
+        r.mask = 0;
+        for (int lane = 0; lane < 32; ++lane) {
+            if (next[lane] == lanes[lane].events.size()) continue;
+            const Event& e = lanes[lane].events[next[lane]];
+            if (e.place != place || e.site != site) continue;
+            r.at[lane] = e.at;
+            r.mask |= 1u << lane;
+            next[lane]++;
+        }
+        if (site != NO_ACCESS) count(w, number, profile.sites[site], r);
     }
+    for (int lane = 0; lane < 32; ++lane) lanes[lane].events.clear();
 }
 
 static void end_profiled_block(const Worker* w)
 {
-    for (uint32_t i = 0; i < profile.warps.size(); ++i) count_warp(w, i);
+    for (uint32_t i = 0; i < profile.threads.size() / 32; ++i) count_warp(w, i);
+    for (ProfiledThread& t : profile.threads) t.place = t.call = t.depth = 0;
+}
+
+static bool has_ended(const Worker* w, uint32_t warp)
+{
+    for (int i = warp * 32; i < int(warp + 1) * 32 && i < sim_count; ++i)
+        if (w->threads[i].status != DONE) return false;
+    return true;
+}
+
+// The running thread, after what its warp did before its lanes met, or before it ended, has been counted.
+static ProfiledThread& profiled_thread(const Worker* w)
+{
+    const uint32_t warp = w->current >> 5, met = std::max(w->block_time, w->threads[w->current].warp_time);
+    if (profile.threads.size() <= size_t(w->current)) profile.threads.resize((warp + 1) * 32);
+    if (profile.recent_warp != warp && has_ended(w, profile.recent_warp)) count_warp(w, profile.recent_warp);
+    profile.recent_warp = warp;
+    if (met > profile.met[warp]) {
+        count_warp(w, warp);
+        profile.met[warp] = met;
+    }
+    return profile.threads[w->current];
+}
+
+// Inside of a function that is not inlined, all is at the place of its call first, and in the function's order then. Of
+// atomics only the line is known: they come right behind the last event.
+static uint64_t place_of(const ProfiledThread& t, uint64_t pc)
+{
+    if (pc & TOLD) return t.place | 1;
+    return t.depth > 1 ? t.call << 33 | pc << 1 : pc << 33;
+}
+
+static void note_event(ProfiledThread& t, uint64_t pc, uint64_t at, uint32_t site)
+{
+    t.place = place_of(t, pc);
+    t.events.push_back({t.place, at, site});
 }
 
 static void profile_access(const Worker* w, uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
@@ -214,22 +274,29 @@ static void profile_access(const Worker* w, uintptr_t a, size_t bytes, bool writ
     else if (array_number(a, array)) space = GLOBAL, at = uint64_t(array) << 40 | (a - profile.arrays[array].low);
     else return;
 
-    const uint32_t number = w->current >> 5, lane = w->current & 31;
     const uint32_t site = site_number(pc, space, atomic ? ATOMIC : write ? STORE : LOAD, uint32_t(bytes));
-    if (profile.warps.size() <= number) profile.warps.resize(number + 1);
-    ProfiledWarp& warp = profile.warps[number];
-    const uint32_t met = std::max(w->block_time, w->threads[w->current].warp_time);
-    if (met > warp.time) {
-        count_warp(w, number);
-        warp.time = met;
-    }
-    if (warp.at_site.size() <= site) warp.at_site.resize(site + 1);
-    Occurrences& o = warp.at_site[site];
-    const uint32_t n = o.count[lane]++;
-    if (n >= o.requests.size()) o.requests.resize(n + 1 + n / 2);
-    for (; o.used <= n; ++o.used) o.requests[o.used].mask = 0;
-    o.requests[n].at[lane] = at;
-    o.requests[n].mask |= 1u << lane;
+    note_event(profiled_thread(w), pc, at, site);
+}
+
+static ProfiledThread* if_profiled()  // and a kernel runs: while a thread waits, our own code may call the next one
+{
+    const Worker* w = worker;
+    if (!w || w->current < 0 || !(w->launch->mode & PROFILED)) return nullptr;
+    return w->threads[w->current].status == RUNNING ? &profiled_thread(w) : nullptr;
+}
+#define HERE (uintptr_t(__builtin_return_address(0)) - 1 - text_base)
+extern "C" void __sanitizer_cov_trace_pc()
+{
+    if (ProfiledThread* t = if_profiled()) note_event(*t, HERE, 0, NO_ACCESS);
+}
+extern "C" void __tsan_func_entry(void* caller)
+{
+    if (ProfiledThread* t = if_profiled())
+        if (++t->depth == 2) t->call = uintptr_t(caller) - 1 - text_base;
+}
+extern "C" void __tsan_func_exit()
+{
+    if (ProfiledThread* t = if_profiled()) t->depth -= t->depth > 0;
 }
 
 extern "C" uint32_t sim_profiled_sites(const Site** sites)
