@@ -66,7 +66,7 @@ coverage: $(VENV)/.check sim
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.check
-	$(BENCH) $(BIN)/python benchmarks/layers.py
+	$(BENCH) $(BIN)/python benchmarks/bench.py $(BENCH_OPTIONS)
 
 bench-sim: $(VENV)/.demo
 	$(BENCH) $(BIN)/python benchmarks/simulator.py
