@@ -23,7 +23,7 @@ def facts(threads: int) -> dict:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "when": time.strftime("%Y-%m-%d %H:%M"),
     }
 

@@ -46,7 +46,8 @@ class Replay(torch.nn.Module):
         return OPERATIONS[op], [self._tensor(i) for i in step["inputs"]], fixed, step["value"], free
 
     def _tensor(self, source):
-        return getattr(self, self.keys[source[1]]) if isinstance(source, tuple) and source[:1] == ("weight",) else source
+        is_weight = isinstance(source, tuple) and source[:1] == ("weight",)
+        return getattr(self, self.keys[source[1]]) if is_weight else source
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         values: dict[int, torch.Tensor] = {0: x}

@@ -8,6 +8,7 @@ import statistics
 import sys
 
 OURS, FORMATS = "ours", ("torch contiguous", "torch channels_last")
+BUSY = ": BUSY, the figures below say little"
 COLUMNS = (  # heading, width
     ("work", 42), ("ours ms", 9), ("contig. ms", 11), ("ch.last ms", 11), ("ratio", 7), ("spread", 12), ("bound", 7),
     ("GFLOP/s", 9), ("of peak", 8), ("MB", 7), ("memory", 8),
@@ -44,7 +45,8 @@ def head(facts: dict) -> str:
     peaks = ", ".join(f"{gflops:.0f} ({library})" for library, gflops in facts["peaks"].items())
     return (
         f"{facts['cpu']}, {facts['threads']} of {facts['cores']} threads, float32; load at the start "
-        f"{facts['load']:.1f}\nPython {facts['python']}, {versions}; {facts['when']}\n"
+        f"{facts['load']:.1f}{BUSY if facts['load'] > 1 else ''}\n"
+        f"Python {facts['python']}, {versions}; {facts['when']}\n"
         f"Peak of a large matrix product, GFLOP/s: {peaks}\n"
     )
 
@@ -57,6 +59,9 @@ def row(result: dict, peak: float) -> str:
     """One line of the wide table."""
     if "error" in result:
         return f"{result['name']:<42}  failed: {result['error']}"
+    if "ms" not in result:
+        off = ", ".join(f"{fact} {value:.1e}" for fact, value in result["off"].items())
+        return f"{result['name']:<42}  the same: {result['value']:.6g}, off by {off}"
     ms, megabytes = result["ms"], result["megabytes"].get(OURS)
     cells = [
         *(f"{ms[side]:.2f}" for side in (OURS, *FORMATS)),
@@ -94,8 +99,8 @@ def markdown(run: dict) -> str:
     peak = max(run["machine"]["peaks"].values())
     lines = ["| work | time / PyTorch's | spread | of BLAS peak | memory / PyTorch's |", "|---|---|---|---|---|"]
     for r in run["results"]:
-        if "error" in r:
-            lines.append(f"| {r['name']} | failed | | | |")
+        if "ms" not in r:
+            lines.append(f"| {r['name']} | not timed | | | |")
             continue
         share, memory = _number(r["gflops"], ".0%", peak), _number(r["memory_ratio"], ".2f")
         lines.append(f"| {r['name']} | {r['ratio']:.2f} | {r['lowest']:.2f}-{r['highest']:.2f} | {share} | {memory} |")
