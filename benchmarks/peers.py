@@ -26,7 +26,7 @@ AT_LEAST, LONGEST = 0.3, 60.0  # seconds of a round, and of all rounds of one pe
 AGREE = 1.5e-5  # of each loss, which is given with five digits
 OLD_SETUPTOOLS = "setuptools<81"  # the last with pkg_resources, which old packages need to build and to run
 PEERS = {  # name: what pip installs; old packages want the NumPy of their time
-    "tinygrad": ["tinygrad==0.11.0", "numpy"],
+    "tinygrad": ["tinygrad==0.10.0", "llvmlite==0.43.0", "numpy<2"],
     "dezero": ["dezero==0.0.13", "matplotlib", "numpy<1.24"],
     "chainer": ["chainer==7.8.1", "numpy<1.24", OLD_SETUPTOOLS],
     "mygrad": ["mygrad==2.3.0", "numpy<2"],
@@ -37,7 +37,7 @@ FORMATS = ("contiguous", "channels_last")
 
 
 def environment(name: str, folder: pathlib.Path) -> pathlib.Path:
-    """The interpreter of a peer's environment, which is made if it is not there.
+    """The interpreter of a peer's environment, which is made if it is not there as wanted.
 
     Raises
     ------
@@ -46,7 +46,8 @@ def environment(name: str, folder: pathlib.Path) -> pathlib.Path:
     """
     home = folder / name
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not (home / "installed").exists():
+    stamp, wanted = home / "installed", "\n".join(PEERS[name]) + "\n"
+    if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(home, with_pip=True, clear=True)
         command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS[name]]
         constraints = home / "constraints.txt"
@@ -55,7 +56,7 @@ def environment(name: str, folder: pathlib.Path) -> pathlib.Path:
         done = subprocess.run(command, capture_output=True, text=True, env=pip)
         if done.returncode:
             raise SideError(f"does not install: {_last_line(done.stderr)}")
-        (home / "installed").write_text("\n".join(PEERS[name]) + "\n")
+        stamp.write_text(wanted)
     return python
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     facts = machine.facts(options.threads)
     print(f"{facts['cpu']}, {options.threads} threads, float32; load at the start {facts['load']:.1f}")
     print(f"the losses of all must be {', '.join(map(str, shared.LOSSES))}\n")
-    print(f"{'framework':<22}{'ms':>10}{'/ PyTorch':>11}{'rounds':>14}  losses")
+    print(f"{'framework':<22}{'ms':>10}{'/ PyTorch':>11}{'spread':>14}  losses")
     own, results = own_sides(options.threads), {}
     try:
         for name in (bar := tqdm([*own, *options.only], unit="framework", leave=False, disable=None)):
@@ -113,7 +114,7 @@ def main() -> None:
             except SideError as error:
                 results[name] = {"error": str(error)}
             with tqdm.external_write_mode():
-                print(_row(name, results[name]), flush=True)
+                print(_row(PEERS[name][0] if name in PEERS else name, results[name]), flush=True)
             options.out.write_text(json.dumps({"machine": facts, "results": results}, indent=1) + "\n")
     finally:
         for side in own.values():
@@ -144,7 +145,7 @@ def _measured(side: Side, own: dict[str, Side], rounds: int) -> dict:
 
 def _row(name: str, result: dict) -> str:
     if "error" in result:
-        return f"{name:<22}  {result['error'].removeprefix(name + ': ')}"
+        return f"{name:<22}  {result['error']}"
     losses = ", ".join(f"{loss:.5f}" for loss in result["losses"])
     if "ms" not in result:
         return f"{name:<22}{'':>35}  {losses}"

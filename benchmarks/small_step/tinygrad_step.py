@@ -1,12 +1,10 @@
-"""The small step in tinygrad, compiled by its JIT with the program clang or, where there is none, the library LLVM."""
+"""The small step in tinygrad, compiled by its JIT through llvmlite (its later versions need the program clang)."""
 
 from __future__ import annotations
 
 import os
-import shutil
 
-if shutil.which("clang") is None:
-    os.environ.setdefault("LLVM", "1")
+os.environ["LLVM"] = "1"  # the device; read on import
 
 from shared import LR, Data, serve  # noqa: E402
 from tinygrad import Tensor, TinyJit, nn  # noqa: E402
