@@ -24,6 +24,8 @@ def build(work: dict) -> nn.Module:
 
 
 class Task:
+    compilations: Compilations | None = None
+
     def __init__(self, request: dict) -> None:
         work = request["work"]
         self.kind, self.model = work["kind"], build(work).train(work["kind"] != "infer")
@@ -48,8 +50,12 @@ class Task:
             m.p = p
         leaves = [*self.model.parameters(), self.x]
         gradients = [t.grad for t in leaves if t.grad is not None]
-        number = value.item() if self.trains else drawn.norm([value.data])
-        return {"value": number, "gradients": drawn.norm(gradients), "compiled": COMPILED.count}
+        number = value.item() if self.trains else drawn.fingerprint(value.data)
+        return {
+            "value": number,
+            "gradients": drawn.norm(gradients),
+            "compiled": self.compilations.count if self.compilations else 0,
+        }
 
     def step(self) -> mc.Tensor:
         if not self.trains and self.kind != "both":
@@ -92,6 +98,6 @@ class Compilations:
 
 
 if __name__ == "__main__":
-    COMPILED = Compilations()
+    Task.compilations = Compilations()
     mc.set_num_threads(int(sys.argv[1]))
     worker.serve(Task)

@@ -9,8 +9,9 @@ import sys
 
 OURS, FORMATS = "ours", ("torch contiguous", "torch channels_last")
 BUSY = ": BUSY, the figures below say little"
+WIDTH = 48
 COLUMNS = (  # heading, width
-    ("work", 42), ("ours ms", 9), ("contig. ms", 11), ("ch.last ms", 11), ("ratio", 7), ("spread", 12), ("bound", 7),
+    ("work", WIDTH), ("ours ms", 9), ("contig. ms", 11), ("ch.last ms", 11), ("ratio", 7), ("spread", 12), ("bound", 7),
     ("GFLOP/s", 9), ("of peak", 8), ("MB", 7), ("memory", 8),
 )  # fmt: skip
 
@@ -58,10 +59,10 @@ def titles() -> str:
 def row(result: dict, peak: float) -> str:
     """One line of the wide table."""
     if "error" in result:
-        return f"{result['name']:<42}  failed: {result['error']}"
+        return f"{result['name']:<{WIDTH}}  failed: {result['error']}"
     if "ms" not in result:
         off = ", ".join(f"{fact} {value:.1e}" for fact, value in result["off"].items())
-        return f"{result['name']:<42}  the same: {result['value']:.6g}, off by {off}"
+        return f"{result['name']:<{WIDTH}}  the same: {result['value']:.6g}, off by {off}"
     ms, megabytes = result["ms"], result["megabytes"].get(OURS)
     cells = [
         *(f"{ms[side]:.2f}" for side in (OURS, *FORMATS)),
@@ -73,7 +74,7 @@ def row(result: dict, peak: float) -> str:
         _number(megabytes, ".0f"),
         _number(result["memory_ratio"], ".2f"),
     ]
-    return f"{result['name']:<42}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS[1:]))
+    return f"{result['name']:<{WIDTH}}" + "".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, COLUMNS[1:]))
 
 
 def _number(value: float | None, form: str, unit: float = 1.0) -> str:

@@ -36,7 +36,7 @@ class Task:
         self.model.dropout = True
         leaves = [*self.model.parameters(), self.x]
         gradients = [_array(t.grad) for t in leaves if t.grad is not None]
-        number = value.item() if self.kind == "train" else drawn.norm([_array(value)])
+        number = value.item() if self.kind == "train" else drawn.fingerprint(value.numpy())
         return {"value": number, "gradients": drawn.norm(gradients)}
 
     def step(self) -> torch.Tensor:
