@@ -29,8 +29,8 @@ from workloads import MEMORY_BOUND, Work, all_work
 
 AT_LEAST, LONGEST = 0.2, 60.0  # seconds of a round, and of all rounds of a line
 PASSES = {"train": 3, "infer": 1, "forward": 1, "both": 3}  # in multiply-adds of a forward
-# Of the loss (without one, of the output) and of the length of all gradients, relative. All sum in float32, in an order of
-# their own: 4e-6 and 7e-4 were seen, the latter where ReLUs of a deep network switch.
+# Relative, of the loss (of the output, where there is none) and of the length of all gradients. All sum in float32, in
+# an order of their own: 4e-6 and 7e-4 were seen, the latter where ReLUs of a deep network switch.
 AGREE = {"value": 1e-4, "gradients": 1e-2}
 # Runs first in every process, so that libraries, thread pools and compiled kernels are there before memory is measured.
 WARM_UP = Work(
