@@ -12,7 +12,7 @@ LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-sim clean
+.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-peers bench-sim clean
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -65,8 +65,13 @@ coverage: $(VENV)/.check sim
 	$(BIN)/coverage combine --append .coverage.sim
 	$(BIN)/coverage report --fail-under=95
 
+# Against PyTorch, half an hour; BENCH_OPTIONS="--quick" or "--only resnet18" for less, "--list" for what there is.
 bench: $(VENV)/.check
-	$(BENCH) $(BIN)/python benchmarks/layers.py
+	$(BENCH) $(BIN)/python benchmarks/bench.py $(BENCH_OPTIONS)
+
+# One small step in other frameworks, each in an environment of its own that pip makes.
+bench-peers: $(VENV)/.check
+	$(BENCH) $(BIN)/python benchmarks/peers.py --venvs $(VENV)/peers $(BENCH_OPTIONS)
 
 bench-sim: $(VENV)/.demo
 	$(BENCH) $(BIN)/python benchmarks/simulator.py
