@@ -1,13 +1,14 @@
 # make demo    train ResNet-20 on real images (installs into .venv first)
 # make test    the tests: no compiler, no torch
 # make check   make test, then what needs more: torch parity, drawing and real images (they want Debian's packages
-#              graphviz and dataset-fashion-mnist, see .ci/run), CUDA kernels in the simulator (g++), coverage, linter
+#              graphviz and dataset-fashion-mnist, see .ci/run), CUDA kernels in the simulator (g++) and through NVIDIA's
+#              compiler (no GPU), coverage, linter
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What needs more than `make test` has: torch, the program dot, real images, or time; a compiler.
 MORE := tests/parity tests/pictures tests/real_data tests/large
-SIM := tests/sim
+SIM := tests/sim tests/gpu
 LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
@@ -50,9 +51,14 @@ lint: $(VENV)/.test
 parity: $(VENV)/.check $(VENV)/.data
 	MINICNN_FORBID_SKIPS=1 $(BIN)/python -m pytest -q $(MORE)
 
-# CUDA kernels on the CPU. Tests that need a GPU are skipped and say so, in MINICNN_FORBID_SKIPS too.
+# CUDA kernels on the CPU, and what NVIDIA's compiler makes of them. Tests that need a GPU are skipped and say so, in
+# MINICNN_FORBID_SKIPS too. Two runs, as each folder has a conftest.py of its own.
 sim: $(VENV)/.check
-	MINICNN_FORBID_SKIPS=1 $(BIN)/coverage run --data-file=.coverage.sim -m pytest -q --durations=15 $(SIM)
+	rm -f .coverage.sim
+	for folder in $(SIM); do \
+	    MINICNN_FORBID_SKIPS=1 $(BIN)/coverage run --append --data-file=.coverage.sim -m pytest -q --durations=15 \
+	        $$folder || exit 1; \
+	done
 
 # Not a part of `make check`, as it takes 4 to 8 minutes: does `minicnn kernels check` see small slips in our kernels?
 # What survives has to stand in tests/sim/survivors.md.
