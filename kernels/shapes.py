@@ -44,16 +44,16 @@ def _nothing(*_):
     return None
 
 
-def _conv2d(x, weight, bias, stride, padding, dilation, groups):
+def _conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
     oh, ow = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     return blank((x.shape[0], weight.shape[0], oh, ow), x.dtype)
 
 
-def _conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+def _conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups, algorithm="auto"):
     return blank((grad.shape[0], weight.shape[1] * groups, *input_size), grad.dtype)
 
 
-def _conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+def _conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, algorithm="auto"):
     return blank((grad.shape[1], x.shape[1] // groups, *kernel_size), grad.dtype)
 
 
