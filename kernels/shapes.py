@@ -96,7 +96,7 @@ def _channel_stats(x):
     return blank((x.shape[1],), np.float64), blank((x.shape[1],), np.float64)
 
 
-def _batch_norm_backward(grad, x, mean, var, weight, eps, training):
+def _batch_norm_backward(grad, x, mean, var, weight, *_):
     return _like(grad), blank(weight.shape, weight.dtype), blank(weight.shape, weight.dtype)
 
 
@@ -125,6 +125,8 @@ RULES = {
     "channel_stats": _channel_stats,
     "batch_norm": _like,
     "batch_norm_backward": _batch_norm_backward,
+    "batch_norm_relu": _like,
+    "batch_norm_relu_backward": _batch_norm_backward,
     "local_response_norm": _like,
     "local_response_norm_backward": _like,
     "relu": _like,

@@ -12,7 +12,7 @@ from .batch_norm import batch_norm, batch_norm_backward
 
 
 def batch_norm_relu(x, mean, var, weight, bias, residual, eps, ceiling):
-    """y = min(max(batch_norm(x) + residual, 0), ceiling); residual may be None, the ceiling is infinity, or ReLU6's 6."""
+    """y = min(max(batch_norm(x) + residual, 0), ceiling); residual may be None, ceiling is inf or ReLU6's 6"""
     y = batch_norm(x, mean, var, weight, bias, eps)
     return np.clip(y if residual is None else y + residual, 0, x.dtype.type(ceiling))
 
