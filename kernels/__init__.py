@@ -44,6 +44,8 @@ KERNELS = {
         Kernel("channel_stats", "batch_norm", (IMAGE,), (VECTOR, VECTOR)),
         Kernel("batch_norm", "batch_norm", (IMAGE, *NORM, VECTOR), (IMAGE,)),
         Kernel("batch_norm_backward", "batch_norm", (IMAGE, IMAGE, *NORM), (IMAGE, VECTOR, VECTOR)),
+        Kernel("batch_norm_relu", "batch_norm_relu", (IMAGE, *NORM, VECTOR, IMAGE), (IMAGE,), optional=(5,)),
+        Kernel("batch_norm_relu_backward", "batch_norm_relu", (IMAGE, IMAGE, *NORM, VECTOR), (IMAGE, VECTOR, VECTOR)),
         Kernel("local_response_norm", "lrn", (IMAGE,), (IMAGE,)),
         Kernel("local_response_norm_backward", "lrn", (IMAGE, IMAGE), (IMAGE,)),
         Kernel("relu", "relu", (FLAT,), (FLAT,)),

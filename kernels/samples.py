@@ -61,6 +61,9 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     yield "channel_stats", (x,)
     yield "batch_norm", (x, mean, var, vector, vector, 1e-5)
     yield "batch_norm_backward", (y, x, mean, var, vector, 1e-5, True)
+    for residual in (None, x):
+        yield "batch_norm_relu", (x, mean, var, vector, vector, residual, 1e-5, np.inf)
+    yield "batch_norm_relu_backward", (y, x, mean, var, vector, vector, 1e-5, True, np.inf)
     yield "local_response_norm", (x, 5, 1e-4, 0.75, 2.0)
     yield "local_response_norm_backward", (y, x, 5, 1e-4, 0.75, 2.0)
 

@@ -44,16 +44,16 @@ def _nothing(*_):
     return None
 
 
-def _conv2d(x, weight, bias, stride, padding, dilation, groups):
+def _conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
     oh, ow = output_size(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     return blank((x.shape[0], weight.shape[0], oh, ow), x.dtype)
 
 
-def _conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+def _conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups, algorithm="auto"):
     return blank((grad.shape[0], weight.shape[1] * groups, *input_size), grad.dtype)
 
 
-def _conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+def _conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, algorithm="auto"):
     return blank((grad.shape[1], x.shape[1] // groups, *kernel_size), grad.dtype)
 
 
@@ -96,7 +96,7 @@ def _channel_stats(x):
     return blank((x.shape[1],), np.float64), blank((x.shape[1],), np.float64)
 
 
-def _batch_norm_backward(grad, x, mean, var, weight, eps, training):
+def _batch_norm_backward(grad, x, mean, var, weight, *_):
     return _like(grad), blank(weight.shape, weight.dtype), blank(weight.shape, weight.dtype)
 
 
@@ -125,6 +125,8 @@ RULES = {
     "channel_stats": _channel_stats,
     "batch_norm": _like,
     "batch_norm_backward": _batch_norm_backward,
+    "batch_norm_relu": _like,
+    "batch_norm_relu_backward": _batch_norm_backward,
     "local_response_norm": _like,
     "local_response_norm_backward": _like,
     "relu": _like,

@@ -186,6 +186,17 @@ def _batch_norm_backward(draw):
             yield draw(*shape), draw(*shape), mean, var, draw(c), 1e-2, training
 
 
+def _batch_norm_relu(draw):
+    for i, arguments in enumerate(_batch_norm(draw)):
+        *arguments, eps = arguments
+        yield *arguments, draw(*arguments[0].shape) if i % 2 else None, eps, (np.inf, 6.0)[i % 2 == i % 4]
+
+
+def _batch_norm_relu_backward(draw):
+    for i, (grad, x, mean, var, weight, eps, training) in enumerate(_batch_norm_backward(draw)):
+        yield grad, x, mean, var, weight, draw(len(weight)), eps, training, (np.inf, 6.0)[i % 2]
+
+
 def _local_response_norm(draw):
     for shape in IMAGES:
         for size in (1, 4, 5):

@@ -11,6 +11,7 @@ import contextlib
 import heapq
 import itertools
 import threading
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,11 +52,33 @@ class enable_grad(no_grad):  # noqa: N801 - PyTorch's name
     enables = True
 
 
+class Result:
+    """What the graph remembers of a tensor that an operation made: which operation, and what a gradient must look like.
+
+    Not the numbers: a backward that needs them has saved them. Batch-norm saves its input, and the ReLU after it its
+    output; what lies between them is free as soon as the ReLU has run.
+    """
+
+    __slots__ = ("device", "dtype", "node", "seen", "shape")
+    requires_grad = True
+
+    def __init__(self, tensor: Tensor) -> None:
+        array = tensor.data
+        self.node, self.shape, self.dtype, self.device = tensor.node, array.shape, array.dtype, device_of(array)
+        self.seen = None  # who measures memory asks whether the numbers are still there
+        if self.device == "cpu":
+            while isinstance(array.base, np.ndarray):
+                array = array.base
+            self.seen = weakref.ref(array)
+
+
 class Context:
     """What one operation remembers between its forward and its backward. A forward may set attributes on it freely.
 
     Attributes
     ----------
+    inputs : sequence of Tensor, Result or None
+        Leaves as they are; after the forward, of what other operations made only a :class:`Result`.
     needs_input_grad : tuple of bool
         Which inputs want a gradient; a backward may return None for the others.
     saved : tuple of numpy.ndarray
@@ -157,7 +180,9 @@ class Function:
                 f"use Python floats, or return out.astype(x.dtype)"
             )
         result = Tensor(out, requires_grad=any(ctx.needs_input_grad) and out.dtype in FLOATS)
-        result.node = ctx if result.requires_grad else None
+        if result.requires_grad:
+            result.node = ctx
+            ctx.inputs = tuple(t if t is None or t.node is None else Result(t) for t in tensors)
         return result
 
 
@@ -241,12 +266,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
         parts = _input_gradients(node, grad)
         for watcher in watchers:
             watcher.backward_ends(node, grad, parts)
+        part = None
         for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue
             if tensor.node is None:
-                inputs = (t.data for t in node.inputs if t is not None)
-                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *inputs, *parts[:i]))
+                leaves = (t.data for t in node.inputs if t is not None and t.node is None)
+                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *vars(node).values(), *leaves, *parts[:i]))
             elif tensor.node not in pending:
                 pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
                 heapq.heappush(queue, (-tensor.node.order, tensor.node))
@@ -259,6 +285,7 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
+        del grad, parts, part  # they would outlive their use by one operation
 
 
 def _starting_gradient(root: Tensor, grad) -> np.ndarray:
@@ -301,7 +328,7 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
             checked.append(None)
             continue
         part = plain_array(part)
-        if type(part) is not type(tensor.data) and device_of(part) != tensor.device and not shapes.wanted():
+        if device_of(part) != tensor.device and not shapes.wanted():
             raise DeviceError(
                 f"{name}.backward returned a gradient on {device_of(part)} for input {i} on {tensor.device}"
             )

@@ -26,7 +26,9 @@ def kept_bytes(
     root: Tensor, maker: Callable[[Context], str], maker_of_leaf: Callable[[np.ndarray], str | None],
     outside: Iterable[np.ndarray],
 ) -> dict[str, int]:  # fmt: skip
-    """Bytes that the graph behind ``root`` holds, by maker: outputs and saved arrays, each buffer once.
+    """Bytes that the graph behind ``root`` holds, by maker: saved arrays and leaves, each buffer once.
+
+    An array that one operation made and the next saved is booked to the one that made it.
 
     Parameters
     ----------
@@ -56,10 +58,13 @@ def kept_bytes(
             seen.add(_address(leaf.data))
         else:
             count(leaf.data, name)
-    outputs = {t.node: t.data for t in tensors if t.node is not None}
-    for node in nodes:  # the oldest first: of two operations that hold one buffer the older made it
-        for array in [*([outputs[node]] if node in outputs else []), *_saved(node)]:
-            count(array, maker(node))
+    made: dict[int, Context] = {}
+    for result in sorted((t for t in tensors if t.node is not None), key=lambda t: t.node.order):
+        if result.seen is not None and (array := result.seen()) is not None:
+            made.setdefault(_address(array), result.node)  # what made it first; the others made views
+    for node in nodes:
+        for array in _saved(node):
+            count(array, maker(made.get(_address(array), node)))
     return kept
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import functional as F
 from . import running
-from .autograd import enable_grad
+from .autograd import Context, enable_grad
 from .errors import ArgumentError
 from .kernels import shapes
 from .nn import Module
@@ -54,17 +54,23 @@ class TrainingMemory:
 
 
 class _Peak(running.Watcher):
-    """Follows the backward: what is still held, what has been made."""
+    """Follows the backward: what is still held, what has been made, and which gradients wait for their operation."""
 
     def __init__(self, kept: dict[int, int]) -> None:
         self.kept, self.held = kept, sum(kept.values())
         self.gradients = self.most = 0
+        self.waiting: dict[Context, np.ndarray] = {}
+        self.owned: set[Context] = set()  # where two gradients have met in an array of their own
 
     def backward_ends(self, node, grad, parts: list) -> None:
-        of_leaves = sum(p.nbytes for p, t in zip(parts, node.inputs) if p is not None and t.node is None)
-        self.gradients += of_leaves
-        passing = grad.nbytes + total_bytes(parts) - of_leaves
-        self.most = max(self.most, self.held + self.gradients + passing)
+        self.waiting.pop(node, None)
+        self.gradients += sum(p.nbytes for p, t in zip(parts, node.inputs) if p is not None and t.node is None)
+        onward = [(t.node, p) for p, t in zip(parts, node.inputs) if p is not None and t.node is not None]
+        passing = {id(array): array.nbytes for array in (grad, *self.waiting.values(), *(p for _, p in onward))}
+        sums = sum(p.nbytes for n, p in onward if n in self.waiting and n not in self.owned)
+        self.most = max(self.most, self.held + self.gradients + sum(passing.values()) + sums)
+        self.owned.update(n for n, _ in onward if n in self.waiting)
+        self.waiting.update(onward)
         self.held -= self.kept.pop(node.order, 0)
 
 

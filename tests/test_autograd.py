@@ -90,16 +90,40 @@ def test_graph_is_freed_after_use_and_kept_on_request():
         y.backward()
 
 
-def test_freed_graph_releases_intermediate_results():
-    """Memory of a training step goes back as soon as backward has passed, though the loss is still held."""
+def test_graph_holds_what_a_backward_needs_and_nothing_else():
+    """What was saved goes back as soon as backward has passed, though the loss is held; what was not, at once."""
     x = leaf(np.ones(3))
-    hidden = x * 2
-    loss = hidden.sum()
-    seen = weakref.ref(hidden)
-    del hidden
-    assert seen() is not None
+    doubled = x * 2  # x + x would do: no backward asks for the result
+    squared = doubled * doubled  # saves `doubled`
+    loss = squared.sum()
+    saved, unsaved = weakref.ref(doubled.data), weakref.ref(squared.data)
+    del doubled, squared
+    assert saved() is not None and unsaved() is None
     loss.backward()
-    assert seen() is None
+    assert saved() is None
+    np.testing.assert_array_equal(x.grad, 8)
+
+
+def test_gradient_is_no_alias_of_what_a_function_keeps_on_ctx():
+    """A leaf's gradient is the user's to change; an array that a forward hung on ctx must not change with it."""
+
+    class Keeps(mc.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.ones = np.ones_like(x)
+            return x.copy()
+
+        @staticmethod
+        def backward(ctx, grad):
+            return ctx.ones
+
+    x = leaf(np.ones(3))
+    y = Keeps.apply(x).sum()
+    y.backward(retain_graph=True)
+    x.grad[:] = 7
+    x.grad = None
+    y.backward()
+    np.testing.assert_array_equal(x.grad, 1)
 
 
 def test_no_grad_nests_decorates_and_is_per_thread():

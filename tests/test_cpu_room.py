@@ -44,6 +44,8 @@ def examples(dtype=np.float64, size=6, c=4, n=2):
         "channel_stats": (x,),
         "batch_norm": (x, mean, var, bias, bias, 1e-5),
         "batch_norm_backward": (g, x, mean, var, bias, 1e-5, True),
+        "batch_norm_relu": (x, mean, var, bias, bias, g, 1e-5, 6.0),
+        "batch_norm_relu_backward": (g, x, mean, var, bias, bias, 1e-5, True, 6.0),
         "local_response_norm": (x, 3, 0.1, 0.75, 2.0),
         "local_response_norm_backward": (g, x, 3, 0.1, 0.75, 2.0),
         "relu": (x,),

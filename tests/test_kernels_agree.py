@@ -183,6 +183,16 @@ def batch_norm_backward(draw):
     return draw.array(*x.shape), x, mean, var, weight, eps, draw.of(True, False)
 
 
+def batch_norm_relu(draw):
+    *arrays, eps = batch_norm(draw)
+    return *arrays, draw.of(None, draw.array(*arrays[0].shape)), eps, draw.of(np.inf, 6.0)
+
+
+def batch_norm_relu_backward(draw):
+    *arrays, eps = batch_norm(draw)
+    return draw.array(*arrays[0].shape), *arrays, eps, draw.of(True, False), draw.of(np.inf, 6.0)
+
+
 def local_response_norm(draw):
     return draw.image(c_max=9), draw.int(1, 7), draw.of(1e-4, 0.3), draw.of(0.75, 0.5, 1.3), draw.of(1.0, 2.0)
 
@@ -244,6 +254,7 @@ CASES = {
         (conv2d, conv2d_input_grad, conv2d_weight_grad, im2col, col2im, matmul)
         + (max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward)
         + (adaptive_avg_pool2d, adaptive_avg_pool2d_backward, batch_norm, batch_norm_backward)
+        + (batch_norm_relu, batch_norm_relu_backward)
         + (local_response_norm, local_response_norm_backward)
         + (softmax_cross_entropy, softmax_cross_entropy_backward, dropout)
         + (sgd_update, adam_update, rmsprop_update)

@@ -72,6 +72,8 @@ IMAGES = [
      "at least 7 wide"),
     (nn.Conv2d(3, 8, 3, dilation=4), image(2, 3, 8, 8), S, "kernel 3 high", "to 9 by dilation 4", "at least 9"),
     (nn.Conv2d(3, 8, 3, algorithm="magic"), image(2, 3, 8, 8), A, "'magic'", "auto"),
+    (nn.Conv2d(3, 8, 5, algorithm="winograd"), image(2, 3, 8, 8), A, "3x3", "(5, 5)", "'auto'"),
+    (nn.Conv2d(3, 8, 3, 2, algorithm="winograd"), image(2, 3, 8, 8), A, "stride 1", "stride (2, 2)"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8), np.uint8), D, "uint8", "x.to('float32') / 255"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8), np.float16), D, "float16", "float32 or float64"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8)), D, "float32 and float64", "model.to('float64')"),

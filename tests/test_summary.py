@@ -12,7 +12,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import functional as F
-from minicnn import kernels, models, nn, optim, random
+from minicnn import kernels, models, nn, optim, random, running
 from minicnn.rows import Row
 from minicnn.training_memory import training_memory
 
@@ -196,7 +196,25 @@ def test_joins_and_sums_cost_no_memory_either():
     memory = training_memory(added, (3, 224, 224), 512)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert table.total_memory > 500e6 and memory.activations > 70e9 and most < 50e6
+    assert table.total_memory > 500e6 and memory.activations > 30e9 and most < 50e6
+
+
+class OutsideKernels(running.Watcher):
+    """The most memory outside of operations, without the working space of a kernel that is running."""
+
+    peak = 0
+
+    def look(self, *_) -> None:
+        """Before an operation: all that happened since the last one."""
+        self.peak = max(self.peak, tracemalloc.get_traced_memory()[1])
+
+    def begin_again(self, *_) -> None:
+        """After it: its inputs and results are all there."""
+        tracemalloc.reset_peak()
+        self.look()
+
+    forward_begins = backward_begins = look
+    forward_ends = backward_ends = begin_again
 
 
 @pytest.mark.compiled  # kernels as plain Python make arrays that compiled ones do not
@@ -218,11 +236,13 @@ def test_training_memory_is_what_a_step_takes(size, batch, optimizer):
     step(2)  # compiles, and makes the optimiser's state
     made.zero_grad()
     tracemalloc.start()
-    step(batch)
-    peak = tracemalloc.get_traced_memory()[1]
+    watcher = OutsideKernels()
+    with running.watched_by(watcher):
+        step(batch)
+    watcher.look()
     tracemalloc.stop()
     before = expected.parameters + expected.state + x.nbytes
-    assert peak == pytest.approx(expected.peak - before, rel=0.03)
+    assert watcher.peak == pytest.approx(expected.peak - before, rel=0.03)
     kept = sum(a.nbytes for state in made.state.values() for a in state.values() if isinstance(a, np.ndarray))
     assert (expected.parameters, expected.gradients, expected.state) == (
         4 * model.num_parameters(), 4 * model.num_parameters(), kept,

@@ -1,4 +1,4 @@
-"""2-d convolution and its two gradients, by blocks of im2col and BLAS.
+"""2-d convolution and its two gradients, by blocks of im2col and BLAS; 3x3 ones in float32 by Winograd's algorithm.
 
 Plain multiplies once per kernel offset and walks over the whole output each time. Here a task takes a block of output
 pixels, gathers what they see into a workspace of its own, (rows, KH*KW*C), and multiplies it with the whole weight
@@ -13,14 +13,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise
+from . import depthwise, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
 from .windows import gather, ints, output_size, place_columns, rows_per_block, splits
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups):
+def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
     """y[n, oh, ow, o] = bias[o] + sum over kh, kw, c of  w[o, kh, kw, c] * x[n, ih, iw, c]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
@@ -36,6 +36,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
     if cg == 1 and groups > 1:
         depthwise.forward(x, weight, bias, y, stride, padding, dilation)
         return y
+    geometry = kernel_size, stride, padding, dilation, groups
+    if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
+        return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
     rows = rows_per_block(total, patch * x.itemsize, at_least=128)
     pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
@@ -47,6 +50,13 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
     kernel_size = ints(kernel_size)
     _conv2d(x, weight, turned, bias, y, rows, pieces, pointwise, kernel_size, stride, padding, dilation, groups)
     return y
+
+
+def _by_winograd(algorithm: str, geometry: tuple, dtype, n: int, out_size: tuple, c: int, o: int) -> bool:
+    """Whether to try :mod:`.winograd`: if it can do this, and it was asked for or promises to be faster."""
+    if algorithm == "im2col" or n == 0 or not winograd.fits(*geometry, dtype):
+        return False
+    return algorithm == "winograd" or winograd.pays(n, out_size, c, o)
 
 
 def _check(c: int, cg: int, o: int, groups: int) -> None:
@@ -105,7 +115,7 @@ def add_bias(product, bias):
             product[t, j] += bias[j]
 
 
-def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups, algorithm="auto"):
     """dx[n, ih, iw, c] = sum over o, kh, kw of  w[o, kh, kw, c] * grad[n, oh, ow, o]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
@@ -118,12 +128,17 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     dx = np.empty((n, *input_size, cg * groups), grad.dtype)
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
-    else:
-        input_grad(grad, weight, dx, stride, padding, dilation, groups)
+        return dx
+    geometry = weight.shape[1:3], stride, padding, dilation, groups
+    if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
+        grad, weight, dx, padding
+    ):
+        return dx
+    input_grad(grad, weight, dx, stride, padding, dilation, groups)
     return dx
 
 
-def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, algorithm="auto"):
     """dw[o, kh, kw, c] = sum over n, oh, ow of  grad[n, oh, ow, o] * x[n, ih, iw, c]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
@@ -133,10 +148,14 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
     _check(c, c // groups, o, groups)
     _check_grad("conv2d_weight_grad", grad, len(x), x.shape[1:3], (o, *kernel_size), stride, padding, dilation)
     dw = np.empty((o, *kernel_size, c // groups), x.dtype)
+    geometry = kernel_size, stride, padding, dilation, groups
     if grad.size == 0:
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
-    else:
+    elif not (
+        _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
+        and winograd.weight_grad(grad, x, dw, padding)
+    ):
         weight_grad(grad, x, dw, stride, padding, dilation, groups)
     return dw

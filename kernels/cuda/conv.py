@@ -23,7 +23,7 @@ MOST_ROWS = 2**31 - 1  # of a product: cuBLAS counts with ints
 ADD_BIAS = Kernel("conv.cu", "add_bias<T>", "T* y, const T* bias, long long size, int channels")
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups):
+def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
     """y[n, oh, ow, o] = bias[o] + sum over kh, kw, c of  w[o, kh, kw, c] * x[n, ih, iw, c]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
@@ -57,7 +57,7 @@ def _products(x, weight, y, window: Window, groups: int) -> None:
             y[images].reshape(-1, groups, o // groups)[...] = product.transpose(1, 0, 2)
 
 
-def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups, algorithm="auto"):
     """dx[n, ih, iw, c] = sum over o, kh, kw of  w[o, kh, kw, c] * grad[n, oh, ow, o]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left
@@ -82,7 +82,7 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     return dx
 
 
-def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, algorithm="auto"):
     """dw[o, kh, kw, c] = sum over n, oh, ow of  grad[n, oh, ow, o] * x[n, ih, iw, c]
 
     where  ih = oh*sh + kh*dh - top,  iw = ow*sw + kw*dw - left

@@ -16,7 +16,7 @@ import numpy as np
 from .windows import crop, offsets, output_size, pad, seen_through
 
 
-def conv2d(x, weight, bias, stride, padding, dilation, groups):
+def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto"):
     """Convolution by kernel offsets: one small matrix product for each (kh, kw).
 
     The definition, in seven loops:
@@ -51,7 +51,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups):
     return y if bias is None else y + bias[:, None, None]
 
 
-def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups):
+def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, groups, algorithm="auto"):
     """dx: every input pixel collects, through each offset that saw it, w^T times the gradient of that output pixel.
 
     dx[n, c, ih, iw] = sum over o, kh, kw of  w[o, c, kh, kw] * grad[n, o, oh, ow]
@@ -70,7 +70,7 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     return crop(dx, padding, input_size)
 
 
-def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups):
+def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, algorithm="auto"):
     """dw: each weight sums, over batch and pixels, the gradient times what it was multiplied with.
 
     dw[o, c, kh, kw] = sum over n, oh, ow of  grad[n, o, oh, ow] * x[n, c, oh*sh + kh*dh - top, ow*sw + kw*dw - left]

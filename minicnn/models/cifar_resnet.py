@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from .. import functional as F
 from .. import nn
 from .registry import register_model
 from .residual import BasicBlock, conv3x3, stage, start_weights
@@ -45,7 +44,7 @@ class CifarResNet(nn.Module):
         start_weights(self, zero_init_residual)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.bn1(self.conv1(x), relu=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(self.avgpool(x).flatten(1))
 

@@ -89,8 +89,8 @@ class Block(nn.Module):
         self._bn2 = batch_norm(out_channels)
 
     def forward(self, x):
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x  # (N, 6C, H, W)
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))  # (N, 6C, H/stride, W/stride)
+        y = self._bn0(self._expand_conv(x), relu=6) if self.expands else x  # (N, 6C, H, W)
+        y = self._bn1(self._depthwise_conv(y), relu=6)  # (N, 6C, H/stride, W/stride)
         y = self._bn2(self._project_conv(y))  # (N, O, H/stride, W/stride)
         return x + y if self.shortcut else y
 
@@ -117,10 +117,10 @@ class EfficientNetLite0(nn.Module):
         he_fan_out(self)
 
     def forward(self, x):
-        x = F.relu6(self._bn0(self._conv_stem(x)))
+        x = self._bn0(self._conv_stem(x), relu=6)
         for block in self._blocks:
             x = block(x)
-        x = F.relu6(self._bn1(self._conv_head(x)))
+        x = self._bn1(self._conv_head(x), relu=6)
         return self._fc(self._dropout(self._avg_pooling(x).flatten(1)))
 
 

@@ -95,7 +95,8 @@ class BasicConv2d(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001) if batch_norm else nn.Identity()
 
     def forward(self, x):
-        return F.relu(self.bn(self.conv(x)))
+        x = self.conv(x)
+        return self.bn(x, relu=True) if isinstance(self.bn, nn.BatchNorm2d) else F.relu(x)
 
 
 class Inception(nn.Module):

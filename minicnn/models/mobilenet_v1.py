@@ -24,7 +24,6 @@ The paper does not say how weights start: here as in He et al. 2015.
 
 from __future__ import annotations
 
-from .. import functional as F
 from .. import nn
 from ..ops import checks
 from .initial import he_fan_out
@@ -52,8 +51,8 @@ class SeparableBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.depthwise(x)))  # (N, C, H/stride, W/stride)
-        return F.relu(self.bn2(self.pointwise(x)))  # (N, O, H/stride, W/stride)
+        x = self.bn1(self.depthwise(x), relu=True)  # (N, C, H/stride, W/stride)
+        return self.bn2(self.pointwise(x), relu=True)  # (N, O, H/stride, W/stride)
 
 
 class ConvBlock(nn.Module):
@@ -65,7 +64,7 @@ class ConvBlock(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, x):
-        return F.relu(self.bn(self.conv(x)))
+        return self.bn(self.conv(x), relu=True)
 
 
 class MobileNetV1(nn.Module):

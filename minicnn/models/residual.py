@@ -81,9 +81,9 @@ class BasicBlock(nn.Module):
         self.downsample = None if shortcut is None else make_shortcut(shortcut, in_channels, filters, stride)
 
     def forward(self, x):  # (N, in_channels, H, W)
-        y = F.relu(self.bn1(self.conv1(x)))  # (N, filters, H / stride, W / stride)
-        y = self.bn2(self.conv2(y))
-        return F.relu(y if self.downsample is None else y + self.downsample(x))
+        y = self.bn1(self.conv1(x), relu=True)  # (N, filters, H / stride, W / stride)
+        y = self.conv2(y)
+        return self.bn2(y, relu=True, residual=None if self.downsample is None else self.downsample(x))
 
 
 class Bottleneck(nn.Module):
@@ -108,10 +108,9 @@ class Bottleneck(nn.Module):
         self.downsample = make_shortcut(shortcut, in_channels, 4 * filters, stride)
 
     def forward(self, x):  # (N, in_channels, H, W)
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))  # (N, filters, H / stride, W / stride)
-        y = self.bn3(self.conv3(y))  # (N, 4 * filters, H / stride, W / stride)
-        return F.relu(y + self.downsample(x))
+        y = self.bn1(self.conv1(x), relu=True)
+        y = self.bn2(self.conv2(y), relu=True)  # (N, filters, H / stride, W / stride)
+        return self.bn3(self.conv3(y), relu=True, residual=self.downsample(x))  # (N, 4 * filters, H/stride, W/stride)
 
 
 def stage(block: type, in_channels: int, filters: int, stride: int, blocks: int, **options) -> nn.Sequential:

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from .. import functional as F
 from .. import nn
 from .registry import register_model
 from .residual import BasicBlock, Bottleneck, stage, start_weights
@@ -88,7 +87,7 @@ class ResNet(nn.Module):
         start_weights(self, zero_init_residual)
 
     def forward(self, x):
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.bn1(self.conv1(x), relu=True))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))
 

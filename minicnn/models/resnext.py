@@ -65,9 +65,9 @@ class FormC(nn.Module):
         self.downsample = make_shortcut("B", in_channels, out_channels, stride)
 
     def forward(self, x):  # (N, in_channels, H, W)
-        y = F.relu(self.bn1(self.conv1(x)))  # (N, C * d, H, W)
-        y = F.relu(self.bn2(self.conv2(y)))  # (N, C * d, H / stride, W / stride)
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))  # (N, 4 * filters, H / stride, W / stride)
+        y = self.bn1(self.conv1(x), relu=True)  # (N, C * d, H, W)
+        y = self.bn2(self.conv2(y), relu=True)  # (N, C * d, H / stride, W / stride)
+        return self.bn3(self.conv3(y), relu=True, residual=self.downsample(x))  # (N, 4 * filters, H / stride, ...)
 
 
 class Path(nn.Module):
@@ -82,8 +82,8 @@ class Path(nn.Module):
         self.conv3 = nn.Identity() if out_channels is None else conv1x1(d, out_channels)
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))  # (N, d, H, W)
-        return self.conv3(F.relu(self.bn2(self.conv2(y))))
+        y = self.bn1(self.conv1(x), relu=True)  # (N, d, H, W)
+        return self.conv3(self.bn2(self.conv2(y), relu=True))
 
 
 class FormA(nn.Module):
@@ -100,7 +100,7 @@ class FormA(nn.Module):
 
     def forward(self, x):
         y = sum(path(x) for path in self.paths)  # (N, 4 * filters, H / stride, W / stride)
-        return F.relu(self.bn3(y) + self.downsample(x))
+        return self.bn3(y, relu=True, residual=self.downsample(x))
 
 
 class FormB(nn.Module):
@@ -118,7 +118,7 @@ class FormB(nn.Module):
 
     def forward(self, x):
         y = F.cat([path(x) for path in self.paths], 1)  # (N, C * d, H / stride, W / stride)
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+        return self.bn3(self.conv3(y), relu=True, residual=self.downsample(x))
 
 
 FORMS = {"a": FormA, "b": FormB, "c": FormC}

@@ -64,7 +64,7 @@ class ShuffleUnit(nn.Module):
         self.shortcut = nn.AvgPool2d(3, stride=2, padding=1) if stride == 2 else nn.Identity()
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.pointwise1(x)))  # (N, O/4, H, W)
+        y = self.bn1(self.pointwise1(x), relu=True)  # (N, O/4, H, W)
         y = F.channel_shuffle(y, self.shuffled_groups)
         y = self.bn2(self.depthwise(y))  # (N, O/4, H/stride, W/stride)
         y = self.bn3(self.pointwise2(y))  # (N, O, H, W), or (N, O - C, H/2, W/2)
@@ -109,7 +109,7 @@ class ShuffleNetV1(nn.Module):
         he_fan_out(self)
 
     def forward(self, x):
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.bn1(self.conv1(x), relu=True))
         x = self.stage4(self.stage3(self.stage2(x)))
         return self.fc(self.avgpool(x).flatten(1))
 

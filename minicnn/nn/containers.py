@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from .. import running
 from ..errors import ArgumentError, UnfinishedError
+from .functions import ReLU, ReLU6
+from .layers import BatchNorm2d
 from .module import Module
 
 
@@ -38,6 +41,14 @@ class _Row(Module):
         self._modules[list(self._modules)[index]] = _checked(type(self).__name__, module)
 
 
+def _relu_behind(module: Module, following: Module | None) -> bool | int:
+    """True (or 6) if a batch-norm can do the ReLU (or ReLU6) behind it in the same pass, and nobody would notice."""
+    relu = {ReLU: True, ReLU6: 6}.get(type(following), False)
+    if not relu or type(module) is not BatchNorm2d or running.watchers():
+        return False
+    return False if module.has_hooks() or following.has_hooks() else relu
+
+
 class Sequential(_Row):
     """One after another. Takes modules, or one dict of names to modules; slices give a Sequential."""
 
@@ -49,8 +60,15 @@ class Sequential(_Row):
             self._modules[name] = _checked("Sequential", module)
 
     def forward(self, x):
-        for module in self._modules.values():
-            x = module(x)
+        modules = [*self._modules.values(), None]
+        done = False  # by the batch-norm before
+        for module, following in zip(modules, modules[1:]):
+            relu = not done and _relu_behind(module, following)
+            if relu:
+                x = module(x, relu=relu)
+            elif not done:
+                x = module(x)
+            done = bool(relu)
         return x
 
     def __getitem__(self, index):

@@ -112,15 +112,17 @@ class BatchNorm2d(Module):
         self.register_buffer("running_var", ones if track_running_stats else None)
         self.register_buffer("num_batches_tracked", np.array(0) if track_running_stats else None)
 
-    def forward(self, x):
+    def forward(self, x, relu: bool | int = False, residual=None):
+        """With ``relu`` and ``residual``: ReLU (6: ReLU6) of the result plus that tensor, in one pass over memory."""
         tracking = self.training and self.track_running_stats
         momentum = self.momentum or 0.0
         if tracking and self.momentum is None:
             momentum = 1 / (int(self.num_batches_tracked) + 1)
         batch_statistics = self.training or not self.track_running_stats
         y = F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, momentum, self.eps
-        )
+            x, self.running_mean, self.running_var, self.weight, self.bias, batch_statistics, momentum, self.eps,
+            relu, residual,
+        )  # fmt: skip
         if tracking:
             self.num_batches_tracked.data += 1
         return y

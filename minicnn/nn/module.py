@@ -130,6 +130,10 @@ class Module:
         self._forward_hooks[id(handle)] = hook
         return handle
 
+    def has_hooks(self) -> bool:
+        """Whether somebody wants to see what this module makes."""
+        return bool(self._forward_hooks)
+
     def macs(self, output_shape: tuple[int, ...]) -> int | None:
         """Multiply-adds of one image, from the shape of its output, if they are not those of the layer's operations."""
         return None

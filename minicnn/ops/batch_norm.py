@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, running
 from ..autograd import Function
-from ..errors import ShapeError
+from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_array, as_tensor
 from . import checks
-from .registry import apply_op, register
+from .activation import ReLU, ReLU6
+from .arithmetic import Add
+from .registry import FUNCTIONS, apply_op, register
 
 
 @register("batch_norm")
@@ -26,14 +28,7 @@ class BatchNorm(Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, running_mean, running_var, training, momentum, eps):
-        if training:
-            mean, var = kernels.channel_stats(x)  # (C,), (C,), float64
-            if running_mean is not None:
-                count = x.size // x.shape[1]
-                running_mean += momentum * (mean - running_mean)
-                running_var += momentum * (var * (count / (count - 1)) - running_var)  # records the unbiased variance
-        else:
-            mean, var = running_mean.astype(np.float64), running_var.astype(np.float64)
+        mean, var = _statistics(x, running_mean, running_var, training, momentum)
         ctx.save_for_backward(x, mean, var, weight)
         ctx.options = (eps, training)
         return kernels.batch_norm(x, mean, var, weight, bias, eps)  # (N, C, H, W)
@@ -44,11 +39,51 @@ class BatchNorm(Function):
         return kernels.batch_norm_backward(grad, x, mean, var, weight, *ctx.options)  # dx, dweight, dbias
 
 
+def _statistics(x, running_mean, running_var, training, momentum):
+    """Mean and variance of each channel (C,), float64; in training the batch's own, which the running ones follow."""
+    if not training:
+        return running_mean.astype(np.float64), running_var.astype(np.float64)
+    mean, var = kernels.channel_stats(x)
+    if running_mean is not None:
+        count = x.size // x.shape[1]
+        running_mean += momentum * (mean - running_mean)
+        running_var += momentum * (var * (count / (count - 1)) - running_var)  # records the unbiased variance
+    return mean, var
+
+
+@register("batch_norm_relu")
+class BatchNormReLU(Function):
+    """y = min(max(batch_norm(x) + residual, 0), ceiling), in one pass over memory; ceiling is infinity, or 6.
+
+    dresidual = dy where 0 < y < ceiling, which is also batch_norm's dy.
+    """
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, residual, running_mean, running_var, training, momentum, eps, ceiling):
+        mean, var = _statistics(x, running_mean, running_var, training, momentum)
+        y = kernels.batch_norm_relu(x, mean, var, weight, bias, residual, eps, ceiling)  # (N, C, H, W)
+        ctx.save_for_backward(x, mean, var, weight, bias, None if residual is None else y)
+        ctx.options = (eps, training, ceiling)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, mean, var, weight, bias, y = ctx.saved
+        eps, training, ceiling = ctx.options
+        if y is None:  # what ReLU let through follows from x
+            return *kernels.batch_norm_relu_backward(grad, x, mean, var, weight, bias, *ctx.options), None
+        grad = kernels.relu_backward(grad, y) if ceiling == np.inf else kernels.relu6_backward(grad, y)
+        return *kernels.batch_norm_backward(grad, x, mean, var, weight, eps, training), grad
+
+
 def batch_norm(
     x, running_mean, running_var, weight=None, bias=None,
-    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5, relu: bool | int = False, residual=None,
 ) -> Tensor:  # fmt: skip
     """Normalise each channel to mean 0 and variance 1, then scale and shift it.
+
+    With ``relu`` and ``residual`` it does at once what mostly follows, ``F.relu(F.batch_norm(x, ...) + residual)``: the
+    same numbers, in less time and memory.
 
     Parameters
     ----------
@@ -60,16 +95,27 @@ def batch_norm(
         1 and 0 if left out.
     training : bool
         Use the batch's own statistics.
+    relu : bool or 6
+        Take ReLU of the result, or with 6 ReLU6.
+    residual : Tensor of x's shape, optional
+        Add this, before ReLU.
 
     Raises
     ------
     ShapeError
         If the channels do not agree, or if in training a channel has only one value: its variance says nothing.
+    ArgumentError
+        If an option has a senseless value.
     """
     x = as_tensor(x)
+    if not (relu is True or relu is False or relu == 6):
+        raise ArgumentError(f"batch_norm: relu must be True, False, or 6 for ReLU6, got {relu!r}")
+    if residual is not None and as_tensor(residual).shape != x.shape:
+        raise ShapeError(f"batch_norm: the residual must have the input's shape {x.shape}, got {residual.shape}")
     if x.ndim == 2:
-        pixels = batch_norm(x.reshape(*x.shape, 1, 1), running_mean, running_var, weight, bias, training, momentum, eps)
-        return pixels.reshape(x.shape)
+        options = (running_mean, running_var, weight, bias, training, momentum, eps, relu)
+        residual = None if residual is None else as_tensor(residual).reshape(*x.shape, 1, 1)
+        return batch_norm(x.reshape(*x.shape, 1, 1), *options, residual).reshape(x.shape)
     checks.images("batch_norm", x)
     checks.number("batch_norm", "eps", eps)
     checks.number("batch_norm", "momentum", momentum, high=1)
@@ -90,4 +136,15 @@ def batch_norm(
     weight = np.ones_like(x.data, shape=c) if weight is None else weight
     bias = np.zeros_like(x.data, shape=c) if bias is None else bias
     running = {k: None if given[k] is None else as_array(given[k]) for k in ("running_mean", "running_var")}
-    return apply_op("batch_norm", x, weight, bias, **running, training=bool(training), momentum=momentum, eps=eps)
+    options = {**running, "training": bool(training), "momentum": momentum, "eps": eps}
+    if relu and _nobody_looks():
+        return apply_op("batch_norm_relu", x, weight, bias, residual, **options, ceiling=6 if relu == 6 else np.inf)
+    y = apply_op("batch_norm", x, weight, bias, **options)
+    y = y if residual is None else y + residual
+    return apply_op("relu6" if relu == 6 else "relu", y) if relu else y
+
+
+def _nobody_looks() -> bool:
+    """Whether three operations may be one: nobody watches them one by one, and none is replaced by a student's own."""
+    own = {"batch_norm": BatchNorm, "add": Add, "relu": ReLU, "relu6": ReLU6}
+    return not running.watchers() and all(FUNCTIONS[name] is function for name, function in own.items())
