@@ -8,9 +8,10 @@
 //   batch_norm_sums       partial[0, s, c] = sum of grad; partial[1, s, c] = sum of grad * xhat, for the share
 //   add_shares            total[c] = partial[0, c] + partial[1, c] + ...
 //   join_stats            mean and variance of everything from those of the shares
-//   batch_norm            y  = (x - mean) / sqrt(var + eps) * weight + bias
+//   batch_norm            y  = (x - mean) / sqrt(var + eps) * weight + bias, and with ``add`` + residual, no less than
+//                         ``lowest`` and no more than ``highest``: -inf and inf, or 0 and inf (ReLU), or 0 and 6 (ReLU6)
 //   batch_norm_backward   dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat))
-//   where xhat = (x - mean) / sqrt(var + eps)
+//   where xhat = (x - mean) / sqrt(var + eps), and with ``relu`` grad counts where 0 < y < highest, else 0 does
 //
 // The variance of a share is taken about the share's own mean, by a second pass over pixels that still lie in the
 // cache, and shares are joined by (Chan, Golub & LeVeque 1983)
@@ -29,8 +30,8 @@
 // Launch   <<<(ceil(C / lanes), shares), (32, 8)>>>, lanes = 1, 2, 4, ... 32: the first that covers C.
 //          add_shares: <<<(ceil(C / lanes), 1, sums), (32, 32)>>>, join_stats: <<<ceil(C / lanes), (32, 32)>>>: one
 //          block has its channels to itself, so it has as many warps as a block can have.
-// Moves    channel_sums, channel_stats: x once. batch_norm: x and y. batch_norm_sums: x and grad; batch_norm_backward:
-//          x, grad and dx. 1 to 6 FLOPs for each number, in double; GPUs that are slow in double (1/32 or 1/64 of
+// Moves    channel_sums, channel_stats: x once. batch_norm: x and y (and residual). batch_norm_sums: x and grad;
+//          batch_norm_backward: x, grad and dx: what ReLU let through follows from x. 1 to 8 FLOPs for each number, in double; GPUs that are slow in double (1/32 or 1/64 of
 //          float) still do about as many as their memory delivers. 128x56x56x64 float32: 103 MB for each array, that is
 //          31 microseconds at 3.35 TB/s.
 
@@ -169,8 +170,9 @@ add_shares(const double* __restrict__ partial, double* __restrict__ total, T* __
 
 template <typename T>
 __global__ void batch_norm(const T* __restrict__ x, const double* __restrict__ mean, const double* __restrict__ var,
-                           const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, double eps,
-                           long long pixels, int channels, int lanes)
+                           const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
+                           T* __restrict__ y, double eps, T lowest, T highest, int add, long long pixels, int channels,
+                           int lanes)
 {
     const Place p = place(pixels, channels, lanes);
     if (!p.inside) {
@@ -181,14 +183,32 @@ __global__ void batch_norm(const T* __restrict__ x, const double* __restrict__ m
     const double shift = bias[p.channel];
     for (long long pixel = p.first; pixel < p.end; pixel += p.step) {
         const long long i = pixel * channels + p.channel;
-        y[i] = T((x[i] - m) * scale + shift);
+        T value = T((x[i] - m) * scale + shift);
+        if (add) {
+            value += residual[i];
+        }
+        y[i] = value <= lowest ? lowest : value >= highest ? highest : value;  // a NaN stays one
     }
+}
+
+// The gradient in front of ReLU, if there is one. A NaN passes it on.
+template <typename T>
+__device__ inline double passed(T grad, T x, double mean, double scale, double shift, int relu, T highest)
+{
+    if (relu) {
+        const T y = T((x - mean) * scale + shift);
+        if (y <= T(0) || y >= highest) {
+            return 0;
+        }
+    }
+    return grad;
 }
 
 template <typename T>
 __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict__ x, const double* __restrict__ mean,
-                                const double* __restrict__ var, double* __restrict__ partial, double eps,
-                                long long pixels, int channels, int lanes)
+                                const double* __restrict__ var, const T* __restrict__ weight,
+                                const T* __restrict__ bias, double* __restrict__ partial, double eps, T highest,
+                                int relu, long long pixels, int channels, int lanes)
 {
     __shared__ double sums[WARPS][32];
     const Place p = place(pixels, channels, lanes);
@@ -196,10 +216,13 @@ __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict_
     double products = 0;
     if (p.inside) {
         const double m = mean[p.channel];
-        const double inverse_std = 1 / sqrt(var[p.channel] + eps);
+        const double root = sqrt(var[p.channel] + eps);
+        const double inverse_std = 1 / root;
+        const double scale = weight[p.channel] / root;
+        const double shift = bias[p.channel];
         for (long long pixel = p.first; pixel < p.end; pixel += p.step) {
             const long long i = pixel * channels + p.channel;
-            const double g = grad[i];
+            const double g = passed(grad[i], x[i], m, scale, shift, relu, highest);
             grads += g;
             products += g * ((x[i] - m) * inverse_std);
         }
@@ -213,26 +236,28 @@ __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict_
 }
 
 // total[0, c] = sum of grad, total[1, c] = sum of grad * xhat. Outside training mean and var are constants: no more
-// terms, and x is not looked at.
+// terms, and x is looked at for ReLU only.
 template <typename T>
 __global__ void batch_norm_backward(const T* __restrict__ grad, const T* __restrict__ x,
                                     const double* __restrict__ mean, const double* __restrict__ var,
-                                    const T* __restrict__ weight, const double* __restrict__ total,
-                                    T* __restrict__ dx, double eps, int training, long long pixels, int channels,
-                                    int lanes)
+                                    const T* __restrict__ weight, const T* __restrict__ bias,
+                                    const double* __restrict__ total, T* __restrict__ dx, double eps, T highest,
+                                    int relu, int training, long long pixels, int channels, int lanes)
 {
     const Place p = place(pixels, channels, lanes);
     if (!p.inside) {
         return;
     }
     const double m = mean[p.channel];
-    const double inverse_std = 1 / sqrt(var[p.channel] + eps);
-    const double scale = weight[p.channel] * inverse_std;
+    const double root = sqrt(var[p.channel] + eps);
+    const double inverse_std = 1 / root;
+    const double scale = weight[p.channel] / root;
+    const double shift = bias[p.channel];
     const double grad_mean = total[p.channel] / pixels;
     const double product_mean = total[channels + p.channel] / pixels;
     for (long long pixel = p.first; pixel < p.end; pixel += p.step) {
         const long long i = pixel * channels + p.channel;
-        double d = grad[i];
+        double d = relu ? passed(grad[i], x[i], m, scale, shift, relu, highest) : grad[i];
         if (training) {
             const double xhat = (x[i] - m) * inverse_std;
             d = d - grad_mean - xhat * product_mean;

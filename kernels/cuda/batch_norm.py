@@ -6,6 +6,7 @@ gave. See batch_norm.cu.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..checks import one_each, same_shape
@@ -33,16 +34,20 @@ ADD_SHARES = Kernel("batch_norm.cu", "add_shares<T>", f"const double* partial, d
 NORMALISE = Kernel(
     "batch_norm.cu",
     "batch_norm<T>",
-    f"const T* x, {STATS}, const T* weight, const T* bias, T* y, double eps, {PIXELS}",
+    f"const T* x, {STATS}, const T* weight, const T* bias, const T* residual, T* y, double eps, T lowest, T highest, "
+    f"int add, {PIXELS}",
 )
 BACKWARD_SUMS = Kernel(
-    "batch_norm.cu", "batch_norm_sums<T>", f"const T* grad, const T* x, {STATS}, double* partial, double eps, {PIXELS}"
+    "batch_norm.cu",
+    "batch_norm_sums<T>",
+    f"const T* grad, const T* x, {STATS}, const T* weight, const T* bias, double* partial, double eps, T highest, "
+    f"int relu, {PIXELS}",
 )
 BACKWARD = Kernel(
     "batch_norm.cu",
     "batch_norm_backward<T>",
-    f"const T* grad, const T* x, {STATS}, const T* weight, const double* total, T* dx, double eps, int training, "
-    f"{PIXELS}",
+    f"const T* grad, const T* x, {STATS}, const T* weight, const T* bias, const double* total, T* dx, double eps, "
+    f"T highest, int relu, int training, {PIXELS}",
 )
 
 
@@ -120,9 +125,16 @@ def _float64(v):
 
 def batch_norm(x, mean, var, weight, bias, eps):
     """y = (x - mean) / sqrt(var + eps) * weight + bias"""
-    one_each("batch_norm", x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
+    return normalised("batch_norm", x, mean, var, weight, bias, None, eps, -math.inf, math.inf)
+
+
+def normalised(name: str, x, mean, var, weight, bias, residual, eps, lowest: float, highest: float):
+    """batch_norm, plus a residual that may be None, no less than ``lowest`` and no more than ``highest``."""
+    one_each(name, x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
     y, cut = backend.module_of(x).empty(x.shape, x.dtype), Cut.of(x)
-    NORMALISE((x, _float64(mean), _float64(var), weight, bias, y, eps, *cut.numbers), **cut.over_pixels)
+    added = x if residual is None else residual  # without one, any array will do: it is not looked at
+    options = eps, lowest, highest, residual is not None
+    NORMALISE((x, _float64(mean), _float64(var), weight, bias, added, y, *options, *cut.numbers), **cut.over_pixels)
     return y
 
 
@@ -131,13 +143,19 @@ def batch_norm_backward(grad, x, mean, var, weight, eps, training):
 
     dx = weight / sqrt(var + eps) * (grad - mean(grad) - xhat * mean(grad * xhat)),  xhat = (x - mean) / sqrt(var + eps)
     """
-    same_shape("batch_norm_backward", grad=grad, x=x)
-    one_each("batch_norm_backward", x.shape[3], "channels", mean=mean, var=var, weight=weight)
+    return gradients("batch_norm_backward", grad, x, mean, var, weight, weight, eps, training, False, math.inf)
+
+
+def gradients(name: str, grad, x, mean, var, weight, bias, eps, training, relu: bool, highest: float):
+    """Those of batch_norm, or with ``relu`` of what lies between 0 and ``highest`` of it (else ``bias`` is not used)."""
+    same_shape(name, grad=grad, x=x)
+    one_each(name, x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
     xp, cut = backend.module_of(x), Cut.of(x)
-    stats = _float64(mean), _float64(var)
+    layer = _float64(mean), _float64(var), weight, bias
     partial = xp.empty((2, cut.shares, cut.channels), "float64")
-    BACKWARD_SUMS((grad, x, *stats, partial, eps, *cut.numbers), **cut.over_pixels)
+    BACKWARD_SUMS((grad, x, *layer, partial, eps, highest, relu, *cut.numbers), **cut.over_pixels)
     total, (dbias, dweight) = _add_shares(partial, cut, x.dtype)
     dx = xp.empty(x.shape, x.dtype)
-    BACKWARD((grad, x, *stats, weight, total, dx, eps, bool(training), *cut.numbers), **cut.over_pixels)
+    options = eps, highest, relu, bool(training)
+    BACKWARD((grad, x, *layer, total, dx, *options, *cut.numbers), **cut.over_pixels)
     return dx, dweight, dbias
