@@ -148,12 +148,12 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
     """What is wrong with one call, and whether it makes no sense to go on."""
     own = [a.copy() if is_array(a) else a for a in arguments]
     with kernels.use_room("plain"), np.errstate(invalid="ignore"):  # infinities and NaN are among the numbers
-        expected = _results(kernel(*own), own)
+        expected = results_of(kernel(*own), own)
     for block, blocks in GEOMETRIES:
         theirs = [to_device(a, "sim") if is_array(a) else a for a in arguments]
         try:
             with launcher.launched_with(block, blocks):
-                found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
+                found = [to_numpy(a) for a in results_of(kernel(*theirs), theirs)]
         except (sim.KernelFault, sim.CompileError) as fault:
             return str(fault), True
         except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
@@ -165,7 +165,7 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
     return "", False
 
 
-def _results(out, arguments: list) -> list:
+def results_of(out, arguments: list) -> list:
     """What a kernel returned, or the arguments that it changed."""
     if out is None:
         return [a for a in arguments if is_array(a)]

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import kernels
 from ..device import is_array, to_device, to_numpy
-from ..kernel_check import GEOMETRIES, TOLERANCE, _described, _results
+from ..kernel_check import GEOMETRIES, TOLERANCE, described, results_of
 from ..kernels.cuda import launcher
 from ..kernels.trials import trials
 from .report import FAILED, PASSED, Line, one_line
@@ -56,12 +56,12 @@ def _try(name: str, dtype, device: str, geometries, worst: Worst) -> None:
     for arguments in trials(name, dtype):
         kernel, own = kernels.KERNELS[name], [a.copy() if is_array(a) else a for a in arguments]
         with kernels.use_room("plain"), np.errstate(all="ignore"):
-            expected = _results(kernel(*own), own)
+            expected = results_of(kernel(*own), own)
         for block, blocks in geometries:
             theirs = [to_device(a, device) if is_array(a) else a for a in arguments]
             worst.calls += 1
             with launcher.launched_with(block, blocks):
-                found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
+                found = [to_numpy(a) for a in results_of(kernel(*theirs), theirs)]
             worst.wrong += not all(
                 [compared(wanted, got, arguments, worst) for wanted, got in zip(expected, found, strict=True)]
             )
@@ -83,5 +83,5 @@ def compared(wanted: np.ndarray, got: np.ndarray, arguments: tuple, worst: Worst
     if error[place] > worst.error:
         index = tuple(map(int, place))
         worst.error = float(error[place])
-        worst.where = f"at {index} of ({_described(arguments)}): {got[place]:.9g}, should be {wanted[place]:.9g}"
+        worst.where = f"at {index} of ({described(arguments)}): {got[place]:.9g}, should be {wanted[place]:.9g}"
     return bool(error[place] <= TOLERANCE.get(wanted.dtype, 0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import kernels
 from ..device import is_array, to_numpy
-from ..kernel_check import _results
+from ..kernel_check import results_of
 from ..kernels.cuda import backend
 from .correctness import TOLERANCE, Worst, compared
 from .report import FAILED, Line, one_line
@@ -41,8 +41,8 @@ def _try(load: Workload, room: str, worst: Worst) -> None:
     theirs = [a.copy() if is_array(a) else a for a in load.arguments]  # updates change their arguments
     worst.calls = 1
     with kernels.use_room(room), np.errstate(all="ignore"):
-        expected = _results(kernel(*own), own)
-    found = [to_numpy(a) for a in _results(kernel(*theirs), theirs)]
+        expected = results_of(kernel(*own), own)
+    found = [to_numpy(a) for a in results_of(kernel(*theirs), theirs)]
     worst.wrong = int(
         not all([compared(wanted, got, load.arguments, worst) for wanted, got in zip(expected, found, strict=True)])
     )
