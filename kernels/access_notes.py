@@ -36,8 +36,9 @@ NOTES = {
         "The windows of 32 neighbouring channels begin one or two channels before or behind a sector, so that most of "
         "their loads touch 5 sectors for 4. The fifth is in the first-level cache: memory itself moves each byte once."
     ),
-    "batch_norm_backward": (
+    **dict.fromkeys(
+        ("batch_norm_backward", "batch_norm_relu_backward"),
         "Both sums over all pixels are needed before the first gradient can be written, so grad and x are read twice: "
-        "5 arrays are moved, where 3 would do if a whole layer stayed in the cache."
+        "5 arrays are moved, where 3 would do if a whole layer stayed in the cache.",
     ),
 }

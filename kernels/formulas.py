@@ -71,11 +71,14 @@ FLOPS: dict[str, Callable[[tuple, tuple], int]] = {
     "avg_pool2d_backward": lambda a, r: 2 * a[0].size * _taps(a[2]),
     "adaptive_avg_pool2d": lambda a, r: a[0].size + r[0].size,
     "adaptive_avg_pool2d_backward": lambda a, r: 2 * r[0].size,
-    # for each number: + ; + - * + ; - * + ; and backward + - * * + for the sums, - * - * - * for dx
+    # for each number: + ; + - * + ; - * + ; and backward + - * * + for the sums, - * - * - * for dx;
+    # with a shortcut and ReLU + and two comparisons more, backward - * + and two comparisons, both times
     "channel_sum": lambda a, r: a[0].size,
     "channel_stats": lambda a, r: 4 * a[0].size,
     "batch_norm": lambda a, r: 3 * a[0].size,
     "batch_norm_backward": lambda a, r: 11 * a[0].size,
+    "batch_norm_relu": lambda a, r: 6 * a[0].size,
+    "batch_norm_relu_backward": lambda a, r: 21 * a[0].size,
     # the denominator and its power, * x; backward twice the denominator, * * / for what is sent, the window's sum of
     # that, and * * * * - for dx
     "local_response_norm": lambda a, r: a[0].size * (_lrn_power(a) + 1),
@@ -99,7 +102,10 @@ FLOPS: dict[str, Callable[[tuple, tuple], int]] = {
     "rmsprop_update": lambda a, r: 14 * a[0].size,
 }
 #: computed in double, whatever the arrays are: sums of many numbers would lose digits
-IN_DOUBLE = ("channel_sum", "channel_stats", "batch_norm", "batch_norm_backward", "avg_pool2d", "adaptive_avg_pool2d")
+IN_DOUBLE = (
+    "channel_sum", "channel_stats", "batch_norm", "batch_norm_backward", "batch_norm_relu", "batch_norm_relu_backward",
+    "avg_pool2d", "adaptive_avg_pool2d",
+)  # fmt: skip
 
 
 def _inside(shape, kernel_size, stride, padding, dilation) -> int:

@@ -249,6 +249,12 @@ MAKERS: dict[str, Callable] = {
     "channel_stats": _of_images(IMAGES, lambda make, x: (x,)),
     "batch_norm": _of_images(IMAGES, lambda make, x: (x, *_statistics(make, x), make(x.shape[1]), 1e-5)),
     "batch_norm_backward": _of_images(IMAGES, lambda make, x: (x, x.copy(), *_statistics(make, x), 1e-5, True)),
+    "batch_norm_relu": _of_images(
+        IMAGES, lambda make, x: (x, *_statistics(make, x), make(x.shape[1]), x.copy(), 1e-5, math.inf)
+    ),
+    "batch_norm_relu_backward": _of_images(
+        IMAGES, lambda make, x: (x, x.copy(), *_statistics(make, x), make(x.shape[1]), 1e-5, True, math.inf)
+    ),
     "local_response_norm": _of_images(LRN_IMAGES, lambda make, x: (x, 5, 1e-4, 0.75, 2.0)),
     "local_response_norm_backward": _of_images(LRN_IMAGES, lambda make, x: (x, x.copy(), 5, 1e-4, 0.75, 2.0)),
     "relu": _of_images(IMAGES, lambda make, x: (x,)),

@@ -191,24 +191,20 @@ __global__ void batch_norm(const T* __restrict__ x, const double* __restrict__ m
     }
 }
 
-// The gradient in front of ReLU, if there is one. A NaN passes it on.
+// The gradient in front of ReLU. A NaN passes it on.
 template <typename T>
-__device__ inline double passed(T grad, T x, double mean, double scale, double shift, int relu, T highest)
+__device__ inline double passed(double grad, T x, double mean, double scale, double shift, T highest)
 {
-    if (relu) {
-        const T y = T((x - mean) * scale + shift);
-        if (y <= T(0) || y >= highest) {
-            return 0;
-        }
-    }
-    return grad;
+    const T y = T((x - mean) * scale + shift);
+    return y <= T(0) || y >= highest ? 0 : grad;
 }
 
-template <typename T>
+// ``relu`` is known when the kernel is compiled: without it, nothing more is loaded or kept in registers.
+template <typename T, bool relu>
 __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict__ x, const double* __restrict__ mean,
                                 const double* __restrict__ var, const T* __restrict__ weight,
                                 const T* __restrict__ bias, double* __restrict__ partial, double eps, T highest,
-                                int relu, long long pixels, int channels, int lanes)
+                                long long pixels, int channels, int lanes)
 {
     __shared__ double sums[WARPS][32];
     const Place p = place(pixels, channels, lanes);
@@ -222,7 +218,10 @@ __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict_
         const double shift = bias[p.channel];
         for (long long pixel = p.first; pixel < p.end; pixel += p.step) {
             const long long i = pixel * channels + p.channel;
-            const double g = passed(grad[i], x[i], m, scale, shift, relu, highest);
+            double g = grad[i];
+            if (relu) {
+                g = passed(g, x[i], m, scale, shift, highest);
+            }
             grads += g;
             products += g * ((x[i] - m) * inverse_std);
         }
@@ -237,12 +236,12 @@ __global__ void batch_norm_sums(const T* __restrict__ grad, const T* __restrict_
 
 // total[0, c] = sum of grad, total[1, c] = sum of grad * xhat. Outside training mean and var are constants: no more
 // terms, and x is looked at for ReLU only.
-template <typename T>
+template <typename T, bool relu>
 __global__ void batch_norm_backward(const T* __restrict__ grad, const T* __restrict__ x,
                                     const double* __restrict__ mean, const double* __restrict__ var,
                                     const T* __restrict__ weight, const T* __restrict__ bias,
                                     const double* __restrict__ total, T* __restrict__ dx, double eps, T highest,
-                                    int relu, int training, long long pixels, int channels, int lanes)
+                                    int training, long long pixels, int channels, int lanes)
 {
     const Place p = place(pixels, channels, lanes);
     if (!p.inside) {
@@ -257,7 +256,10 @@ __global__ void batch_norm_backward(const T* __restrict__ grad, const T* __restr
     const double product_mean = total[channels + p.channel] / pixels;
     for (long long pixel = p.first; pixel < p.end; pixel += p.step) {
         const long long i = pixel * channels + p.channel;
-        double d = relu ? passed(grad[i], x[i], m, scale, shift, relu, highest) : grad[i];
+        double d = grad[i];
+        if (relu) {
+            d = passed(d, x[i], m, scale, shift, highest);
+        }
         if (training) {
             const double xhat = (x[i] - m) * inverse_std;
             d = d - grad_mean - xhat * product_mean;

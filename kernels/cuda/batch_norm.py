@@ -37,18 +37,13 @@ NORMALISE = Kernel(
     f"const T* x, {STATS}, const T* weight, const T* bias, const T* residual, T* y, double eps, T lowest, T highest, "
     f"int add, {PIXELS}",
 )
-BACKWARD_SUMS = Kernel(
-    "batch_norm.cu",
-    "batch_norm_sums<T>",
-    f"const T* grad, const T* x, {STATS}, const T* weight, const T* bias, double* partial, double eps, T highest, "
-    f"int relu, {PIXELS}",
-)
-BACKWARD = Kernel(
-    "batch_norm.cu",
-    "batch_norm_backward<T>",
-    f"const T* grad, const T* x, {STATS}, const T* weight, const T* bias, const double* total, T* dx, double eps, "
-    f"T highest, int relu, int training, {PIXELS}",
-)
+LAYER = f"const T* grad, const T* x, {STATS}, const T* weight, const T* bias"
+SUMMED = f"{LAYER}, double* partial, double eps, T highest, {PIXELS}"
+SENT = f"{LAYER}, const double* total, T* dx, double eps, T highest, int training, {PIXELS}"
+BACKWARD_SUMS = Kernel("batch_norm.cu", "batch_norm_sums<T, false>", SUMMED)
+BACKWARD = Kernel("batch_norm.cu", "batch_norm_backward<T, false>", SENT)
+RELU_SUMS = Kernel("batch_norm.cu", "batch_norm_sums<T, true>", SUMMED)
+RELU_BACKWARD = Kernel("batch_norm.cu", "batch_norm_backward<T, true>", SENT)
 
 
 @dataclass(frozen=True)
@@ -147,15 +142,16 @@ def batch_norm_backward(grad, x, mean, var, weight, eps, training):
 
 
 def gradients(name: str, grad, x, mean, var, weight, bias, eps, training, relu: bool, highest: float):
-    """Those of batch_norm, or with ``relu`` of what lies between 0 and ``highest`` of it (else ``bias`` is not used)."""
+    """Those of batch_norm, or with ``relu`` of what of it lies between 0 and ``highest``; else ``bias`` is not used."""
     same_shape(name, grad=grad, x=x)
     one_each(name, x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
     xp, cut = backend.module_of(x), Cut.of(x)
+    add_up, send = (RELU_SUMS, RELU_BACKWARD) if relu else (BACKWARD_SUMS, BACKWARD)
     layer = _float64(mean), _float64(var), weight, bias
     partial = xp.empty((2, cut.shares, cut.channels), "float64")
-    BACKWARD_SUMS((grad, x, *layer, partial, eps, highest, relu, *cut.numbers), **cut.over_pixels)
+    add_up((grad, x, *layer, partial, eps, highest, *cut.numbers), **cut.over_pixels)
     total, (dbias, dweight) = _add_shares(partial, cut, x.dtype)
     dx = xp.empty(x.shape, x.dtype)
-    options = eps, highest, relu, bool(training)
-    BACKWARD((grad, x, *layer, total, dx, *options, *cut.numbers), **cut.over_pixels)
+    options = eps, highest, bool(training)
+    send((grad, x, *layer, total, dx, *options, *cut.numbers), **cut.over_pixels)
     return dx, dweight, dbias

@@ -15,5 +15,5 @@ def batch_norm_relu(x, mean, var, weight, bias, residual, eps, ceiling):
 
 
 def batch_norm_relu_backward(grad, x, mean, var, weight, bias, eps, training, ceiling):
-    """Gradients by x, weight and bias, without a residual: those of batch_norm, of the gradient that ReLU let through."""
+    """Gradients by x, weight and bias, without a residual: batch_norm's, of the gradient that ReLU let through."""
     return gradients("batch_norm_relu_backward", grad, x, mean, var, weight, bias, eps, training, True, ceiling)

@@ -116,6 +116,9 @@ def _by_channel(make: Maker, n: int, c: int, side: int) -> Iterator[Workload]:
     yield Workload("batch_norm", "batch_norm", (x, mean, var, weight, bias, 1e-5),
                    cupy=lambda: (rows - mean.astype("float32")) * scale + bias)  # fmt: skip
     yield Workload("batch_norm_backward", "batch_norm_backward", (grad, x, mean, var, weight, 1e-5, True))
+    yield Workload("batch_norm_relu", "batch_norm_relu", (x, mean, var, weight, bias, grad, 1e-5, np.inf))
+    passed = (grad, x, mean, var, weight, bias, 1e-5, True, np.inf)
+    yield Workload("batch_norm_relu_backward", "batch_norm_relu_backward", passed)
     yield Workload("local_response_norm", "local_response_norm", (x, 5, 1e-4, 0.75, 2.0))
     yield Workload("local_response_norm_backward", "local_response_norm_backward", (grad, x, 5, 1e-4, 0.75, 2.0))
 
