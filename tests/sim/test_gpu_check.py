@@ -48,7 +48,7 @@ def test_the_whole(tmp_path):
     assert result.exit_code == 0, result.output
     text = (tmp_path / "report.md").read_text()
     assert text in result.stdout and "FAILED" not in text
-    assert "**99 passed, 0 failed**" in text  # in two dtypes 30 kernels and 3 networks, and 33 calls of layers' size
+    assert "**105 passed, 0 failed**" in text  # in two dtypes 32 kernels and 3 networks, and 35 calls of layers' size
     compared = rows(text, "Kernels against NumPy")
     assert {tuple(r[1:3]) for r in compared} == {(k, d) for k in kernels.KERNELS for d in ("float32", "float64")}
     assert all(r[0] == "passed" and int(r[3]) >= 4 and float(r[4]) < 1e-4 for r in compared)
