@@ -23,6 +23,6 @@ from __future__ import annotations
 from .build import CompileError, why_not
 from .faults import KernelFault
 from .launching import empty, launch
-from .mode import checking
+from .mode import checking, ptx
 
-__all__ = ["CompileError", "KernelFault", "checking", "empty", "launch", "why_not"]
+__all__ = ["CompileError", "KernelFault", "checking", "empty", "launch", "ptx", "why_not"]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import mode
 from .memory import Memory
 from .module import Module, Parameter
 from .text import kernel_names
@@ -57,9 +58,9 @@ class Uninitialised(np.ndarray):
 
 
 @functools.lru_cache(maxsize=64)
-def module(source: str, filename: str, names: tuple[str, ...], check: bool) -> Module:
+def module(source: str, filename: str, names: tuple[str, ...], check: bool, arch: str = "") -> Module:
     """The compiled text; the last few are kept."""
-    return Module(source, filename, names, check=check)
+    return mode.module(source, filename, names, (), check, arch)
 
 
 def launch(
@@ -99,7 +100,7 @@ def launch(
     if math.prod(block) > THREADS:
         raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
     plain = name in kernel_names(source)
-    compiled = module(source, filename, () if plain or "<" not in name else (name,), check)
+    compiled = module(source, filename, () if plain or "<" not in name else (name,), check, mode.ptx_arch())
     try:
         parameters = compiled.signature(name)
     except KeyError as error:

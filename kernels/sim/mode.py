@@ -28,3 +28,43 @@ class checking:  # noqa: N801 - reads as a verb
 def is_checking() -> bool:
     """Whether kernels are checked now."""
     return os.environ.get("MINICNN_SIM_CHECK", "") not in ("", "0") if _chosen is None else _chosen
+
+
+_arch: str | None = None  # by `ptx`; None: as the environment variable MINICNN_SIM_PTX says
+
+
+class ptx:  # noqa: N801 - reads as a verb, like checking
+    """Run every kernel of the device "sim" as the PTX that NVRTC makes of it, from now on or inside a ``with`` block.
+
+    Parameters
+    ----------
+    arch : str
+        What NVRTC compiles for, such as "sm_90"; "" runs what g++ makes of the .cu text, as usual.
+    """
+
+    def __init__(self, arch: str = "sm_90") -> None:
+        global _arch
+        self._before, _arch = _arch, arch
+
+    def __enter__(self) -> ptx:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        global _arch
+        _arch = self._before
+
+
+def ptx_arch() -> str:
+    """The architecture whose PTX kernels run as; "" if they run as g++ compiles them."""
+    return os.environ.get("MINICNN_SIM_PTX", "") if _arch is None else _arch
+
+
+def module(source: str, filename: str, names: tuple[str, ...], options: tuple[str, ...], check: bool, arch: str):
+    """A .cu text as g++ or, for an ``arch``, NVRTC compiles it."""
+    if arch:
+        from ..ptx.module import NvidiaModule
+
+        return NvidiaModule(source, filename, names, options, check, arch)
+    from .module import Module
+
+    return Module(source, filename, names, options, check)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..mode import is_checking
+from ..mode import is_checking, module, ptx_arch
 from ..module import Module
 from . import records
 from .arguments import bind, check_geometry
@@ -57,16 +57,16 @@ class RawModule:
             raise ValueError("the simulator runs no cooperative groups: blocks cannot wait for each other")
         self.code, self.options, self.backend = code, options, backend
         self.name_expressions = None if name_expressions is None else tuple(name_expressions)
-        self._modules: dict[bool, Module] = {}  # with the checker, and without
+        self._modules: dict[tuple[bool, str], Module] = {}  # with the checker or without, and as which PTX
 
     def _module(self) -> Module:
-        check = is_checking()
-        if check not in self._modules:
+        key = check, arch = is_checking(), ptx_arch()
+        if key not in self._modules:
             names = self.name_expressions or ()
             named = re.match(r'#line 1 "([^"\n]+)"\n', self.code)  # what a text says of its own file
             filename = named[1] if named else "kernel.cu"
-            self._modules[check] = Module(self.code, filename, names=names, options=self.options, check=check)
-        return self._modules[check]
+            self._modules[key] = module(self.code, filename, tuple(names), self.options, check, arch)
+        return self._modules[key]
 
     def compile(self, log_stream=None) -> None:
         """Compile now instead of at the first launch."""
