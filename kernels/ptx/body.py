@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePath
 
 from .opcodes import CPP, ROUNDED, WIDER, find
@@ -56,6 +57,7 @@ class Body:
         self.scopes: list[dict[str, tuple[str, object]]] = [{n: (identifier(n), v) for n, v in variables.items()}]
         self.declared: list[str] = []  # hoisted to the beginning, since C++ forbids a goto over a declaration
         self.shared: list[tuple[str, Variable]] = []
+        self.local: list[tuple[str, int]] = []  # arrays of the thread's own, and their bytes
         self.line = function.line  # of the PTX, for messages
         self._scope_count = 0
 
@@ -124,26 +126,37 @@ class Body:
         cpp = CPP[type_] if type_ in CPP else self._no_type(type_)
         return "" if operand == "_" else f"put({self.register(operand)}, {cpp}({expression}));"
 
-    def address(self, operand: str, space: str) -> str:
-        """``[%rd1+8]`` as a C++ expression: where it lies in this computer's memory."""
+    def address(self, operand: str, space: str, size: int) -> str:
+        """``[%rd1+8]`` as a C++ expression: where these bytes lie in this computer's memory."""
         found = ADDRESS.fullmatch(operand)
         if not found:
             raise Unsupported(self.line, f"the address {operand} is not understood")
         base, offset = self.value(found[1], "b64"), int(found[2] or "0", 0)
         made = f"{base} + {offset}ll" if offset else base
+        if space == "local" and len(self.local) == 1:
+            return f"within({made}, {size}, &{self.local[0][0]}, {self.local[0][1]})"
         return f"shared_to_generic({made}, dynamic)" if space == "shared" else made
 
     # statements -------------------------------------------------------------------------------------------------------
     def text(self) -> str:
         """The C++ function."""
         self.scopes.append({})
+        self.declared.append("bool carry = false;")
         parameters = ", ".join(f"{_parameter_type(p)} {self._declare(p.name, p)}" for p in self.function.parameters)
         for variable in self.function.returns:
             self.declared.append(f"{_parameter_type(variable)} {self._declare(variable.name, variable)} = {{}};")
         lines = [self._statement(statement) for statement in self.function.body]
         head = f"static {self.result_type} {identifier(self.function.name)}({parameters})"
-        begin = f'#line {self.function.line} "{self.filename}.ptx"\n'
-        return f"{begin}{head}\n{{ {' '.join(self.declared)}{''.join(lines)}\n{self.ending()} }}\n"
+        here = [s.line for s in self.function.body if isinstance(s, Location) and self._ours(s.file)]
+        begin = self._line(here[0] if here else self.function.line)
+        return f"{begin}{head} {{ {' '.join(self.declared)}{''.join(lines)}\n{self.ending()} }}\n"
+
+    def _ours(self, file: int) -> bool:
+        """Whether a number of ``.loc`` is the .cu file's, and not that of a header."""
+        return PurePath(self.files.get(file, "")).name == PurePath(self.filename).name
+
+    def _line(self, line: int) -> str:
+        return f'\n#line {line} "{self.filename}"\n'
 
     @property
     def result_type(self) -> str:
@@ -174,13 +187,13 @@ class Body:
             case Variable():
                 self._variable(statement)
             case Location(file=file, line=line):
-                if PurePath(self.files.get(file, "")).name == PurePath(self.filename).name:
-                    return f'\n#line {line} "{self.filename}"\n'
+                return self._line(line) if self._ours(file) else ""
             case Label(name=name):
                 return f" {identifier(name)}:;"
             case Instruction():
                 self.line = statement.line
-                return self._instruction(statement)
+                here = "" if any(map(self._ours, self.files)) else self._line(statement.line)
+                return here + self._instruction(statement)
         return ""
 
     def _variable(self, variable: Variable) -> None:
@@ -189,6 +202,7 @@ class Body:
             if not variable.external:
                 self.shared.append((made, variable))
         elif variable.space == "local":
+            self.local.append((made, variable.bytes))
             self.declared.append(f"alignas({variable.align}) unsigned char {made}[{variable.bytes}];")
         elif variable.space == "param":
             self.declared.append(f"{_parameter_type(variable)} {made} = {{}};")
@@ -199,6 +213,8 @@ class Body:
         from .special import SPECIAL_OPCODES  # which needs the above
 
         first = instruction.opcode.split(".")[0]
+        if ".cc." in instruction.opcode:  # add.cc and others leave a carry, as addc does
+            first = "addc"
         if first in SPECIAL_OPCODES:
             done = SPECIAL_OPCODES[first](self, instruction)
         else:
@@ -218,12 +234,18 @@ class Body:
         if len(operands) != len(takes):
             raise Unsupported(self.line, f"{instruction} has {len(operands)} operands instead of {len(takes)}")
         given = "".join(
-            f"const {CPP[kind]} {letter} = {self.value(operand, kind)}; "
+            f"const {CPP[kind]} {letter} = {self.flushed(self.value(operand, kind), kind, words)}; "
             for letter, operand, kind in zip("abcd", operands, takes)
         )
         typed = f"using T = {CPP[type_]}; " + (f"using W = {CPP[WIDER[type_]]}; " if type_ in WIDER else "")
         code = self._rounded(row.code, words, len(takes))
-        return typed + given + self.store(result, code, kinds.get(row.gives, row.gives))
+        gives = kinds.get(row.gives, row.gives)
+        return typed + given + self.store(result, self.flushed(f"{CPP[gives]}({code})", gives, words), gives)
+
+    @staticmethod
+    def flushed(code: str, type_: str, words: Iterable[str]) -> str:
+        """With ``.ftz``: a float32 below the smallest normal one is 0."""
+        return f"flushed({code})" if "ftz" in words and type_ == "f32" else code
 
     def _rounded(self, code: str, words: frozenset[str], count: int) -> str:
         """With a rounding other than to the nearest, and with the result cut to 0 ... 1."""

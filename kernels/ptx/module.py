@@ -37,6 +37,8 @@ class PtxModule(sim.Module):
     PTX tells a parameter's size and not its type: :meth:`signature` calls them unsigned numbers.
     """
 
+    flushing = 0  # each instruction says whether it does
+
     def __init__(
         self, text: str, filename: str = "kernel.cu", names: dict[str, str] | None = None, check: bool = False
     ) -> None:

@@ -2,7 +2,8 @@
 
 A row says: the opcode; the types that it is for; what its operands are; what its result is; the result in C++, of the
 operands a, b, c, d; and further words that may stand in the opcode. ``T`` is the type at the opcode's end, ``W`` the
-one twice as wide. What moves data, jumps or lets threads meet is in :mod:`.special`.
+one twice as wide. ``.ftz``, ``.sat`` and a rounding other than to the nearest are added to any code that allows them.
+What moves data, jumps or lets threads meet is in :mod:`.special`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 CPP = {
     "b8": "uint8_t", "u8": "uint8_t", "s8": "int8_t", "b16": "uint16_t", "u16": "uint16_t", "s16": "int16_t",
     "b32": "uint32_t", "u32": "uint32_t", "s32": "int32_t", "b64": "uint64_t", "u64": "uint64_t", "s64": "int64_t",
-    "f32": "float", "f64": "double", "pred": "bool",
+    "f16": "ptx_half", "f32": "float", "f64": "double", "pred": "bool",
 }  # fmt: skip
 WIDER = {"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}
 
@@ -41,8 +42,8 @@ TABLE = [
     Row("sub", INTS, "T T", "T", "a - b"),
     Row("mul.lo", INTS, "T T", "T", "a * b"),
     Row("mul.hi", "u16 s16 u32 s32", "T T", "T", "W(a) * W(b) >> BITS_OF(T)"),
-    Row("mul.hi", "u64", "T T", "T", "(unsigned __int128)a * b >> 64"),
-    Row("mul.hi", "s64", "T T", "T", "(__int128)a * b >> 64"),
+    Row("mul.hi", "u64", "T T", "T", "ptx_u128(a) * b >> 64"),
+    Row("mul.hi", "s64", "T T", "T", "ptx_s128(a) * b >> 64"),
     Row("mul.wide", "u16 s16 u32 s32", "T T", "W", "W(a) * W(b)"),
     Row("mad.lo", INTS, "T T T", "T", "a * b + c"),
     Row("mad.hi", "u16 s16 u32 s32", "T T T", "T", "T(W(a) * W(b) >> BITS_OF(T)) + c"),
@@ -65,22 +66,21 @@ TABLE = [
     Row("max", FLOATS, "T T", "T", "greater(a, b)", "ftz"),
     Row("min.NaN", FLOATS, "T T", "T", "a != a || b != b ? a + b : lesser(a, b)", "ftz"),
     Row("max.NaN", FLOATS, "T T", "T", "a != a || b != b ? a + b : greater(a, b)", "ftz"),
-    Row("abs", "f64", "T", "T", "__builtin_fabs(a)"),
-    Row("neg", "f64", "T", "T", "-a"),
-    Row("abs", "f32", "T", "T", "__builtin_fabsf(a)"),
-    Row("neg", "f32", "T", "T", "-a"),
-    Row("abs.ftz", "f32", "T", "T", "__builtin_fabsf(flushed(a))"),
-    Row("neg.ftz", "f32", "T", "T", "-flushed(a)"),
+    Row("abs", FLOATS, "T", "T", "copysign(a, T(1))", "ftz"),
+    Row("neg", FLOATS, "T", "T", "-a", "ftz"),
+    Row("add", "f16", "T T", "T", "a + b", "rn"),
+    Row("sub", "f16", "T T", "T", "a - b", "rn"),
+    Row("mul", "f16", "T T", "T", "a * b", "rn"),
     Row("copysign", FLOATS, "T T", "T", "copysign(b, a)"),
     Row("testp.finite", FLOATS, "T", "pred", "isfinite(a)"),
     Row("testp.infinite", FLOATS, "T", "pred", "isinf(a)"),
     Row("testp.notanumber", FLOATS, "T", "pred", "a != a"),
     # approximations: a GPU's are off by a few units in the last place, these are not
     Row("rcp.approx", "f32", "T", "T", "1 / a", "ftz"),
-    Row("rcp.approx.ftz", "f64", "T", "T", "upper_half(1 / upper_half(a))"),
+    Row("rcp.approx.ftz", "f64", "T", "T", "flushed(upper_half(1 / flushed(upper_half(a))))"),
     Row("sqrt.approx", "f32", "T", "T", "sqrtf(a)", "ftz"),
     Row("rsqrt.approx", FLOATS, "T", "T", "1 / sqrt(a)", "ftz"),
-    Row("rsqrt.approx.ftz", "f64", "T", "T", "upper_half(1 / sqrt(upper_half(a)))"),
+    Row("rsqrt.approx.ftz", "f64", "T", "T", "upper_half(1 / sqrt(flushed(upper_half(a))))"),
     Row("ex2.approx", "f32", "T", "T", "exp2f(a)", "ftz"),
     Row("lg2.approx", "f32", "T", "T", "log2f(a)", "ftz"),
     Row("sin.approx", "f32", "T", "T", "sinf(a)", "ftz"),

@@ -38,7 +38,7 @@ def _elements(body: Body, operand: str, words: list[str]) -> tuple[list[str], st
     size = BYTES[words[-1]] * count
     if len(registers) != count or size > 16:
         raise Unsupported(body.line, f"{operand} is not {count} elements of together at most 16 bytes")
-    return registers, BITS.get(size, "unsigned __int128")
+    return registers, BITS.get(size, "ptx_u128")
 
 
 def _load(body: Body, instruction: Instruction) -> str:
@@ -53,7 +53,7 @@ def _load(body: Body, instruction: Instruction) -> str:
             for i, r in enumerate(registers)
         )
     registers, whole = _elements(body, instruction.operands[0], words)
-    address = body.address(instruction.operands[1], space)
+    address = body.address(instruction.operands[1], space, BYTES[type_] * len(registers))
     if len(registers) == 1:
         return body.store(registers[0], f"*(const {CPP[type_]}*)({address})", type_)
     bits = 8 * BYTES[type_]
@@ -73,7 +73,7 @@ def _store(body: Body, instruction: Instruction) -> str:
         made, offset = _parameter(body, instruction.operands[0])
         step = BYTES[type_]
         return " ".join(f"to_parameter(&{made}, {offset + i * step}, {v});" for i, v in enumerate(values))
-    address = body.address(instruction.operands[0], space)
+    address = body.address(instruction.operands[0], space, BYTES[type_] * len(registers))
     if len(values) == 1:
         return f"*({CPP[type_]}*)({address}) = {values[0]};"
     bits = BITS[BYTES[type_]]
@@ -127,7 +127,7 @@ def _convert(body: Body, instruction: Instruction) -> str:
     result, operand = instruction.operands
     if "f16" in (of, to):
         return _convert_half(body, instruction, to, of, words)
-    given = f"using T = {CPP[to]}; const {CPP[of]} a = {body.value(operand, of)}; "
+    given = f"using T = {CPP[to]}; const {CPP[of]} a = {body.flushed(body.value(operand, of), of, words)}; "
     whole = next((_TO_WHOLE[word] for word in words if word in _TO_WHOLE), "a")
     if of[0] == "f" and to[0] != "f":
         if whole == "a":
@@ -135,21 +135,20 @@ def _convert(body: Body, instruction: Instruction) -> str:
         return given + body.store(result, f"whole<T>({whole})", to)
     if of[0] != "f" and to[0] != "f":
         return given + body.store(result, "clamped<T>(a)" if "sat" in words else "T(a)", to)
-    if whole == "a" and (of, to) == ("f32", "f32") and "ftz" in words:
-        whole = "flushed(a)"
     code = whole
     for word, mode in ROUNDED.items():
         if word in words:
             code = f"rounded({mode}, [a_ = a] {{ const {CPP[of]} a = opaque(a_); return T({whole}); }})"
-    return given + body.store(result, f"saturated(T({code}))" if "sat" in words else code, to)
+    code = body.flushed(f"T({code})", to, words)
+    return given + body.store(result, f"saturated({code})" if "sat" in words else code, to)
 
 
 def _convert_half(body: Body, instruction: Instruction, to: str, of: str, words: set[str]) -> str:
     """16-bit numbers with a point are kept as bits, and computed with as float."""
     result, operand = instruction.operands
-    if (to, of) == ("f16", "f32") and words <= {"rn", "ftz"}:
+    if (to, of) == ("f16", "f32") and words <= {"rn"}:
         return body.store(result, f"sim_to_half({body.value(operand, 'f32')})", "b16")
-    if (to, of) == ("f32", "f16") and words <= {"ftz"}:
+    if (to, of) == ("f32", "f16") and words <= {"ftz"}:  # which has nothing to do: these are normal in float32
         return body.store(result, f"sim_of_half({body.value(operand, 'b16')})", "f32")
     return _refuse(body, instruction)
 
@@ -173,8 +172,11 @@ def _atomic(body: Body, instruction: Instruction) -> str:
         return _refuse(body, instruction)
     cpp = CPP[type_]
     given = "".join(f"const {cpp} {letter} = {body.value(v, type_)}; " for letter, v in zip("bc", values))
-    change = f"[&]({cpp} old) SIM_UNCHECKED -> {cpp} {{ return {_ATOMIC[how]}; }}"
-    pointer = f"({cpp}*)({body.address(address, _space(words))})"
+    changed = _ATOMIC[how]
+    if (how, type_) == ("add", "f32") and _space(words) != "shared":  # in shared memory they count
+        changed = "flushed(flushed(old) + flushed(b))"
+    change = f"[&]({cpp} old) SIM_UNCHECKED -> {cpp} {{ return {changed}; }}"
+    pointer = f"({cpp}*)({body.address(address, _space(words), BYTES[type_])})"
     given += f"const {cpp} before = sim_change({pointer}, {HERE}, {change});"
     return given + (body.store(instruction.operands[0], "before", type_) if keeps else " (void)before;")
 
@@ -197,6 +199,9 @@ def _call(body: Body, instruction: Instruction) -> str:
     operands = list(instruction.operands)
     result = operands.pop(0).strip("() ") if operands[0].startswith("(") else ""
     called = operands.pop(0)
+    if called == "__assertfail":  # condition, file, line, function, bytes of a letter: as NVIDIA's assert() calls it
+        condition = body.name(operands[0].strip("()").split(",")[0].strip())[0]
+        return f"sim_assert_failed((const char*){condition}, {HERE});"
     if called not in body.functions:
         raise Unsupported(body.line, f"the call of {called}, which this text does not define")
     given = [part.strip() for part in operands[0].strip("()").split(",") if part.strip()] if operands else []
@@ -206,6 +211,30 @@ def _call(body: Body, instruction: Instruction) -> str:
 
 def _trap(body: Body, instruction: Instruction) -> str:
     return f'sim_assert_failed("a trap was reached", {HERE});'
+
+
+# ---- numbers of several registers ------------------------------------------------------------------------------------
+def _carry(body: Body, instruction: Instruction) -> str:
+    """add.cc, addc, sub.cc, subc, mad.lo.cc, madc.hi and their like: ``.cc`` leaves a carry, ``c`` adds it."""
+    first, *words = instruction.opcode.split(".")
+    type_ = words.pop()
+    leaves, half = "cc" in words, next((word for word in words if word in ("lo", "hi")), "")
+    takes, kind = first.endswith("c"), first.removesuffix("c")
+    count = 4 if kind == "mad" else 3
+    rest = set(words) - {"cc", half}
+    known = type_ in ("u32", "s32", "b32", "u64", "s64", "b64") and bool(half) == (kind == "mad") and not rest
+    if not known or len(instruction.operands) != count:
+        return _refuse(body, instruction)
+    unsigned = f"u{type_[1:]}"
+    a, b, *c = (body.value(operand, unsigned) for operand in instruction.operands[1:])
+    if kind == "mad":
+        wide = "ptx_s128" if type_[0] == "s" else "ptx_u128"
+        product = f"{wide}({body.value(instruction.operands[1], type_)}) * {body.value(instruction.operands[2], type_)}"
+        a, b = f"{CPP[unsigned]}(({product}) >> {type_[1:] if half == 'hi' else 0})", c[0]
+    how = "subtracted" if kind == "sub" else "added"
+    code = f"bool left = false; const {CPP[unsigned]} all = {how}<{CPP[unsigned]}>({a}, {b}, "
+    code += f"{'carry' if takes else 'false'}, left); "
+    return code + body.store(instruction.operands[0], "all", unsigned) + (" carry = left;" if leaves else "")
 
 
 # ---- threads together ------------------------------------------------------------------------------------------------
@@ -266,8 +295,8 @@ def _compare(body: Body, instruction: Instruction) -> str:
     results = instruction.operands[0].split("|")
     if found is None or len(instruction.operands) != (4 if joined else 3) or len(results) > 2:
         return _refuse(body, instruction)
-    row, type_, _ = found
-    a, b = (body.value(operand, type_) for operand in instruction.operands[1:3])
+    row, type_, words = found
+    a, b = (body.flushed(body.value(operand, type_), type_, words) for operand in instruction.operands[1:3])
     code = f"const {CPP[type_]} a = {a}, b = {b}; bool is = {row.code}, is_not = !is; "
     if joined:
         sign = {"and": "&", "or": "|", "xor": "^"}[joined]
@@ -280,5 +309,5 @@ SPECIAL_OPCODES = {
     "ld": _load, "ldu": _load, "st": _store, "mov": _move, "cvta": _convert_address, "cvt": _convert,
     "atom": _atomic, "red": _atomic, "bra": _branch, "ret": _return, "exit": _return, "call": _call, "trap": _trap,
     "bar": _barrier, "barrier": _barrier, "shfl": _shuffle, "vote": _vote, "activemask": _active,
-    "membar": _fence, "fence": _fence, "setp": _compare,
+    "membar": _fence, "fence": _fence, "setp": _compare, "addc": _carry, "subc": _carry, "madc": _carry,
 }  # fmt: skip

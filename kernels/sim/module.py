@@ -95,6 +95,8 @@ class Module:
     check : bool
     """
 
+    flushing = FLUSH_TO_ZERO  # the processor flushes tiny numbers to 0
+
     def __init__(
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
         check: bool = False,
@@ -204,7 +206,7 @@ class Module:
         kept = [ctypes.c_void_p(v) if isinstance(v, int) else ctypes.create_string_buffer(v, len(v)) for v in values]
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
-        mode = ORDERS[order] | FLUSH_TO_ZERO | (CHECKED if self.check else 0)
+        mode = ORDERS[order] | self.flushing | (CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
         described = _Launch(
