@@ -58,6 +58,7 @@ class Body:
         self.declared: list[str] = []  # hoisted to the beginning, since C++ forbids a goto over a declaration
         self.shared: list[tuple[str, Variable]] = []
         self.local: list[tuple[str, int]] = []  # arrays of the thread's own, and their bytes
+        self.labels = {statement.name for statement in function.body if isinstance(statement, Label)}
         self.line = function.line  # of the PTX, for messages
         self._scope_count = 0
 

@@ -44,6 +44,7 @@ class Variable:
     bytes: int
     initial: str = ""  # as the text has it
     external: bool = False
+    line: int = field(default=0, compare=False)  # of the PTX text
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ def _statements(text: str, line: int) -> Iterator:
         else:
             end = text.find(";", at) + 1
             if not end:
-                raise Unsupported(line, f"a statement does not end: {text[at:].split(chr(10))[0]!r}")
+                raise Unsupported(line, f"a statement does not end: {text[at:].split(chr(10))[0].strip()!r}")
             yield from _statement(" ".join(text[at : end - 1].split()), line)
         line += text.count("\n", at, end)
         at = end
@@ -253,4 +254,6 @@ def _variable(text: str, line: int) -> Variable:
     count = int(found["count"] or 0) if found["array"] else 1
     align = int(found["align"] or size)
     external = ".extern" in found["linking"]
-    return Variable(found["space"], found["type"], found["name"], align, size * count, found["initial"] or "", external)
+    return Variable(
+        found["space"], found["type"], found["name"], align, size * count, found["initial"] or "", external, line
+    )

@@ -184,6 +184,8 @@ def _atomic(body: Body, instruction: Instruction) -> str:
 # ---- where to go on --------------------------------------------------------------------------------------------------
 def _branch(body: Body, instruction: Instruction) -> str:
     _words(body, instruction, "uni")
+    if instruction.operands[0] not in body.labels:
+        raise Unsupported(body.line, f"there is no label {instruction.operands[0]}")
     return f"goto {identifier(instruction.operands[0])};"
 
 

@@ -76,7 +76,7 @@ def _variable(made: str, variable: Variable) -> str:
     """Memory that belongs to the program, or to a block."""
     if variable.external:
         if variable.space != "shared":
-            raise Unsupported(0, f"{variable.name} is declared as .extern, so it lies in another program")
+            raise Unsupported(variable.line, f"{variable.name} is declared as .extern, so it lies in another program")
         return ""
     kind = "static thread_local" if variable.space == "shared" else "static"
     element = BITS[BYTES[variable.type]]
@@ -94,4 +94,4 @@ def _initial(text: str, variable: Variable) -> str:
         return f"0x{found[1] or found[2]}ull"
     if re.fullmatch(r"-?(0x[0-9a-fA-F]+|\d+)", text):
         return f"{BITS[BYTES[variable.type]]}({text}ll)" if text.startswith("-") else f"{text}ull"
-    raise Unsupported(0, f"the initial value {text} of {variable.name} is not understood")
+    raise Unsupported(variable.line, f"the initial value {text} of {variable.name} is not understood")

@@ -96,17 +96,26 @@ def launch(
     TypeError, ValueError
         An argument does not fit its parameter, or the hardware would refuse the grid.
     """
-    grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
-    if math.prod(block) > THREADS:
-        raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
     plain = name in kernel_names(source)
     compiled = module(source, filename, () if plain or "<" not in name else (name,), check, mode.ptx_arch())
     try:
         parameters = compiled.signature(name)
     except KeyError as error:
         raise ValueError(error.args[0]) from None
+    run(compiled, name, parameters, grid, block, args, shared_mem, order, seed, seconds)
+
+
+def run(
+    compiled: Module, name: str, parameters: Sequence[Parameter], grid, block, args: Sequence, shared_mem: int,
+    order: str, seed: int, seconds: float | None,
+) -> None:  # fmt: skip
+    """Launch a kernel of a compiled module on NumPy arrays; see :func:`launch`."""
+    grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
+    if math.prod(block) > THREADS:
+        raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
     if len(parameters) != len(args):
         raise TypeError(f"{name} takes {len(parameters)} arguments, got {len(args)}")
+    check = compiled.check
     memories: dict[int, tuple[np.ndarray, Memory]] = {}  # an array that is given twice is one array on the device, too
     values, changed = [], []
     for i, (parameter, value) in enumerate(zip(parameters, args)):
