@@ -12,8 +12,8 @@ from minicnn.kernels.trials import trials
 
 #: before and after PTX got typeless registers and pointers that are marked
 ARCHITECTURES = ("sm_80", "sm_100")
-#: their products are taken into sums (multiply-adds) where NVRTC finds it good, and by g++ where that does; or they call
-#: exp, log or pow, which NVIDIA and the C library compute each in its own way. All others must agree bit for bit.
+#: NVRTC takes their products into sums (multiply-adds) where it finds that good, and so does g++; or they call exp, log
+#: or pow, which NVIDIA and the C library compute each in its own way. All others must agree bit for bit.
 ROUNDED = {
     "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "channel_stats", "batch_norm", "batch_norm_backward",
     "local_response_norm", "local_response_norm_backward", "softmax_cross_entropy", "sgd_update", "adam_update",

@@ -39,7 +39,7 @@ GONE = {
     "sum too large for an int": "whole numbers wrap around in PTX",
     "offset too large for an int": "whole numbers wrap around in PTX",
     "shift too far": "PTX says what comes of it",
-    "shared memory of the block before": "NVRTC takes what is set in one block only as set in all: the rest is undefined",
+    "shared memory of the block before": "what is set in one block, NVRTC takes as set in all",
 }
 
 HEAD = ".version 8.0\n.target sm_80\n.address_size 64\n"
