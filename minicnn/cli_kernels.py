@@ -19,7 +19,8 @@ def list_() -> None:
     """All kernels, and the files that define them."""
     from .kernel_pages import listing
 
-    click.echo(listing())
+    # in a pipe, a kernel is a line
+    click.echo(listing(shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None))
 
 
 @kernels.command()

@@ -20,7 +20,9 @@ from .device import check_device, is_array, to_device, to_numpy
 from .errors import ArgumentError, FileError, suggest
 from .kernels import sim
 from .kernels.cuda import launcher
-from .kernels.sim.text import without_comments
+from .kernels.sim.build import preprocessed
+from .kernels.sim.module import Module
+from .kernels.sim.text import parameters_of, without_comments
 from .kernels.trials import trials
 
 #: what launches get, (threads of a block, blocks): the launcher's choice; and so few that each thread takes several
@@ -84,10 +86,11 @@ def _standing_in(kernel: kernels.Kernel, file) -> Iterator[None]:
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(f"{path} cannot be read as the text of a kernel: {getattr(error, 'strerror', error)}") from None
     ours = _own_kernels(kernel)
-    missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", without_comments(text))]
+    code = without_comments(preprocessed(text))
+    missing = [k for k in ours if not re.search(rf"\b{k.function}\s*\(", code)]
     if missing:
         raise FileError(f"{path} has no kernel {missing[0].function}. {_needed(ours)}")
-    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text)):
+    with launcher.replaced(f"{kernel.file}.cu", launcher.named(path.name, text), code):
         yield
 
 
@@ -103,6 +106,33 @@ def _needed(ours: list[launcher.Kernel]) -> str:
     return f"Its kernels must be called and take what ours do: {'; '.join(f'{k.name}({k.signature})' for k in ours)}"
 
 
+def _other_parameters(ours: list[launcher.Kernel]) -> str:
+    """Which parameter of a stand-in's kernel is not as we declare it, in words; "" if all are."""
+    single = np.dtype(np.float32)
+    for own in ours:
+        text = launcher.source(own.file)
+        named = parameters_of(preprocessed(text), own.function)
+        if not named:  # another file's; or there is none, which the launch has said
+            continue
+        name = own.instance(single if own.takes_t else None)
+        module = Module(text, own.file, (name,) if "<" in name else (), check=True)
+        theirs = module.signature(name)
+        if len(theirs) != len(own.parameters):
+            return (
+                f"{module.filename}: {own.function} takes {len(theirs)} parameters ({', '.join(named)}); ours takes "
+                f"{len(own.parameters)}"
+            )
+        for i, (wanted, there) in enumerate(zip(own.parameters, theirs, strict=True)):
+            dtype = wanted.dtype(single)
+            anything = there.kind in "vs" and wanted.pointer  # a kernel may look at an array as float4, say
+            if wanted.pointer != there.pointer or not (
+                anything or (dtype.kind, dtype.itemsize) == (there.kind, there.size)
+            ):
+                says = named[i] if len(named) == len(theirs) else there
+                return f'{module.filename}: parameter {i + 1} of {own.function} is "{says}"; ours is "{wanted}"'
+    return ""
+
+
 def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
     """What is wrong with one call, and whether it makes no sense to go on."""
     own = [a.copy() if is_array(a) else a for a in arguments]
@@ -116,7 +146,8 @@ def _compare(kernel: kernels.Kernel, arguments: tuple) -> tuple[str, bool]:
         except (sim.KernelFault, sim.CompileError) as fault:
             return str(fault), True
         except (TypeError, RuntimeError) as error:  # its own kernel is missing, or has other parameters than ours
-            return f"{error}. {_needed(_own_kernels(kernel))}", True
+            ours = _own_kernels(kernel)
+            return f"{_other_parameters(ours) or error}. {_needed(ours)}", True
         for wanted, got in zip(expected, found, strict=True):
             if problem := _difference(wanted, got):
                 few = f", with {blocks} blocks of {block} threads; each strides over the grid" if blocks else ""

@@ -15,10 +15,41 @@ ROOMS = ("plain", "cpu", "cuda")
 GAP = " │ "
 
 
-def listing() -> str:
-    """One row for each kernel: its name, its file in the rooms, and what its CUDA wrapper launches."""
-    rows = [(kernel.name, f"{kernel.file}.py", ", ".join(_launched(kernel))) for kernel in kernels.KERNELS.values()]
-    return "\n".join(columns.text(("kernel", "in kernels/plain, cpu, cuda", "launches"), rows))
+def listing(width: int | None = None) -> str:
+    """One row for each kernel: its name, its file in the rooms, and what its CUDA wrapper launches.
+
+    Parameters
+    ----------
+    width : int, optional
+        Characters in a line. What is launched goes on below where the line is full; where there is no room for a
+        column of it, it stands below the kernel's name. None: one line for each kernel, however long.
+    """
+    found = {kernel: _launched(kernel) for kernel in kernels.KERNELS.values()}
+    head = ("kernel", "in each room", "launches")
+    if width is None:
+        rows = [(kernel.name, f"{kernel.file}.py", ", ".join(launched)) for kernel, launched in found.items()]
+        return "\n".join(columns.text(head, rows))
+    names = max(len(kernel.name) for kernel in found)
+    before = names + max(len(f"{kernel.file}.py") for kernel in found) + 2 * len("  ")
+    longest = max(len(one) + 1 for launched in found.values() for one in launched)
+    beside = before + longest <= width
+    rows = []
+    for kernel, launched in found.items():
+        first, *more = _filled(launched, width - before if beside else width - 2)
+        if beside:
+            rows += [(kernel.name, f"{kernel.file}.py", first), *(("", "", line) for line in more)]
+        else:
+            rows += [(kernel.name, f"{kernel.file}.py"), *((f"  {line}", "") for line in (first, *more))]
+    return "\n".join(columns.text(head, rows) if beside else (f"{a:{names}}  {b}".rstrip() for a, b in rows))
+
+
+def _filled(parts: list[str], width: int) -> list[str]:
+    """The parts with commas between them, in lines that are no longer than ``width`` where a part allows it."""
+    lines = [""]
+    for part in [f"{one}," for one in parts[:-1]] + parts[-1:]:
+        fits = not lines[-1] or len(lines[-1]) + 1 + len(part) <= width
+        lines[-1:] = [f"{lines[-1]} {part}".strip()] if fits else [lines[-1], part]
+    return lines
 
 
 def _launched(kernel: kernels.Kernel) -> list[str]:

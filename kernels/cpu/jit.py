@@ -18,14 +18,13 @@ import os
 import re
 import shutil
 import sys
-import tempfile
-import warnings
 from pathlib import Path
 
 import numba
 from numba.core import event
 
 from ..announce import announce
+from ..cache import writable_folder
 
 FASTMATH = {"contract", "reassoc", "nsz"}
 CACHES_KEPT = 5  # folders of compiled kernels, this one included
@@ -85,17 +84,9 @@ def _find_cache_folder() -> str | None:
     """The folder, made if need be; None, after one warning, if it cannot be written."""
     if numba.config.DISABLE_JIT:
         return None
-    try:
-        folder = _user_cache() / "minicnn" / _hash_of_room()
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
-        warnings.warn(
-            f"compiled kernels cannot be kept between runs ({problem}); every run will compile them again. "
-            "Set NUMBA_CACHE_DIR to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    place = lambda: _user_cache() / "minicnn" / _hash_of_room()  # noqa: E731
+    folder = writable_folder(place, "compiled kernels", "NUMBA_CACHE_DIR")
+    if folder is None:
         return None
     _prune(folder)
     return str(folder)

@@ -39,6 +39,7 @@ BLOCK = 256
 _declared: dict[tuple[str, str], Kernel] = {}
 _modules: dict[tuple, object] = {}  # (array module's name, file, element type) -> RawModule
 _sources: dict[str, str] = {}  # file -> text in place of the file's own
+_expanded: dict[str, str] = {}  # file -> that text as the preprocessor leaves it
 _wanted: tuple[int | None, int | None] = (None, None)  # (block, blocks), by launched_with
 
 
@@ -192,8 +193,9 @@ class Kernel:
         key = xp.__name__, self.file, element
         if key not in _modules:
             together = [k for k in Kernel.all() if k.file == self.file and k.takes_t == self.takes_t]
-            text = source(self.file)  # a text in its place may have some of its kernels only
-            names = tuple(k.instance(element) for k in together if re.search(rf"\b{k.function}\s*\(", text))
+            text = source(self.file)
+            code = _expanded.get(self.file, text)  # a text in its place may have some of its kernels only
+            names = tuple(k.instance(element) for k in together if re.search(rf"\b{k.function}\s*\(", code))
             _modules[key] = xp.RawModule(code=text, options=("--std=c++17",), name_expressions=names)
         return _modules[key].get_function(self.instance(element))
 
@@ -213,17 +215,21 @@ def named(file: str, text: str) -> str:
 
 
 @contextlib.contextmanager
-def replaced(file: str, text: str) -> Iterator[None]:
-    """In this block the room's functions launch kernels of ``text`` where they would launch those of ``file``."""
-    before = _sources.get(file)
+def replaced(file: str, text: str, expanded: str | None = None) -> Iterator[None]:
+    """In this block the room's functions launch kernels of ``text`` where they would launch those of ``file``.
+
+    ``expanded`` is the text as the preprocessor leaves it, if macros make its kernels or conditions drop some.
+    """
+    before = _sources.get(file), _expanded.get(file)
     _forget(file)
-    _sources[file] = text
+    _sources[file], _expanded[file] = text, text if expanded is None else expanded
     try:
         yield
     finally:
-        del _sources[file]
-        if before is not None:
-            _sources[file] = before
+        for kept, value in zip((_sources, _expanded), before, strict=True):
+            del kept[file]
+            if value is not None:
+                kept[file] = value
         _forget(file)
 
 

@@ -110,7 +110,7 @@ class Body:
             digits = found[1] or found[2]
             if type_ != "pred" and BYTES[type_] == len(digits) // 2:
                 return f"get<{cpp}>({BITS[len(digits) // 2]}(0x{digits}ull))"
-        elif re.fullmatch(r"-?(0x[0-9a-fA-F]+|0|[1-9]\d*)U?", text) and type_[0] != "f":
+        elif re.fullmatch(r"-?(0[xX][0-9a-fA-F]+|0|[1-9]\d*)U?", text) and type_[0] != "f":
             number = int(text.rstrip("U"), 0)
             return str(number != 0).lower() if type_ == "pred" else f"{cpp}(0x{number % 2**64:x}ull)"
         raise Unsupported(self.line, f"the constant {text} of type .{type_} is not understood")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..sim import launching
-from ..sim.module import Parameter
+from ..sim.arguments import check_geometry, check_run
+from ..sim.parameters import Parameter
 from .module import PtxModule
 
 
@@ -36,6 +37,8 @@ def launch(
     TypeError, ValueError
         An argument does not fit, or there is no such kernel.
     """
+    grid, block, shared_mem = check_geometry(grid, block, shared_mem)
+    seed = check_run(order, seed, seconds)
     compiled = module(text, filename, check)
     try:
         wanted = compiled.signature(name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..sim import build
 from ..sim import module as sim
-from ..sim.text import kernel_names
+from ..sim.parameters import Parameter
 from .translate import Translation, dynamic_names, translate
 
 # Products are not taken into sums: where the GPU does so, the PTX says it. Whole numbers wrap around, as PTX's do.
@@ -92,16 +92,18 @@ class NvidiaModule(sim.Module):
         """
         from ..nvrtc import compiler, library
 
-        wanted = tuple(dict.fromkeys((*kernel_names(self.source), *self.names)))
+        wanted = {k.name: k.inside for k in self._found.values() if k.template is None}
+        wanted |= {name: name for name in self.names}
         defined = tuple(option for option in self.options if re.match("-[DU]", option))
         try:
             made = compiler.compile(
-                self.source, self.filename, wanted, self.arch,
+                self.source, self.filename, tuple(wanted.values()), self.arch,
                 (*compiler.CUPY, *defined, "--generate-line-info"), warnings_are_errors=False,
             )  # fmt: skip
         except (compiler.CompileError, library.CompilerUnavailable, ValueError) as error:
             raise build.CompileError(str(error)) from error
-        module = PtxModule(made.ptx, self.filename, made.names, self.check)
+        names = {name: made.names[inside] for name, inside in wanted.items()}
+        module = PtxModule(made.ptx, self.filename, names, self.check)
         self._compare_sizes(module)
         return module
 
@@ -120,9 +122,13 @@ class NvidiaModule(sim.Module):
         """Compile it now, not when the first kernel is asked for. Raises CompileError."""
         self.ptx.compile()
 
-    def signature(self, name: str) -> tuple[sim.Parameter, ...]:
+    def signature(self, name: str) -> tuple[Parameter, ...]:
         """The parameters of a kernel, from C++. Raises KeyError if there is none of this name."""
         return self._typed.signature(name)
+
+    def most_threads(self, name: str) -> int | None:
+        """How many threads of a block ``__launch_bounds__`` allows a kernel; None if it says nothing."""
+        return self.ptx.most_threads(name)
 
     def launch(self, name: str, *arguments, **options) -> None:
         """As :meth:`kernels.sim.module.Module.launch`."""

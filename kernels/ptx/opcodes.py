@@ -3,7 +3,7 @@
 A row says: the opcode; the types that it is for; what its operands are; what its result is; the result in C++, of the
 operands a, b, c, d; and further words that may stand in the opcode. ``T`` is the type at the opcode's end, ``W`` the
 one twice as wide. ``.ftz``, ``.sat`` and a rounding other than to the nearest are added to any code that allows them.
-What moves data, jumps or lets threads meet is in :mod:`.special`.
+What moves data is in :mod:`.memory`; what jumps, or lets threads meet, in :mod:`.special`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ TABLE = [
     Row("mad.wide", "u16 s16 u32 s32", "T T W", "W", "W(a) * W(b) + c"),
     Row("div", INTS, "T T", "T", "quotient(a, b)"),
     Row("rem", INTS, "T T", "T", "remainder_of(a, b)"),
+    Row("sad", INTS, "T T T", "T", "(a < b ? b - a : a - b) + c"),
     Row("abs", "s16 s32 s64", "T", "T", "a < 0 ? T(0) - a : a"),
     Row("neg", "s16 s32 s64", "T", "T", "T(0) - a"),
     Row("min", INTS, "T T", "T", "lesser(a, b)"),
@@ -68,6 +69,8 @@ TABLE = [
     Row("max.NaN", FLOATS, "T T", "T", "a != a || b != b ? a + b : greater(a, b)", "ftz"),
     Row("abs", FLOATS, "T", "T", "copysign(a, T(1))", "ftz"),
     Row("neg", FLOATS, "T", "T", "-a", "ftz"),
+    Row("abs", "f16", "T", "T", "get<T>(uint16_t(a.bits & 0x7fff))"),
+    Row("neg", "f16", "T", "T", "get<T>(uint16_t(a.bits ^ 0x8000))"),
     Row("add", "f16", "T T", "T", "a + b", "rn"),
     Row("sub", "f16", "T T", "T", "a - b", "rn"),
     Row("mul", "f16", "T T", "T", "a * b", "rn"),
@@ -124,6 +127,7 @@ for _name, _code in (COMPARED | UNSIGNED).items():
     TABLE.append(Row(f"setp.{_name}", f"{INTS} {BITS}", "T T", "pred", _code))
 for _name, _code in (COMPARED | {"ne": "a < b || a > b"} | UNORDERED | NUMBERS).items():
     TABLE.append(Row(f"setp.{_name}", FLOATS, "T T", "pred", _code, "ftz"))
+    TABLE.append(Row(f"setp.{_name}", "f16", "T T", "pred", _code))
 
 _ROWS = {(row.opcode, type_): row for row in TABLE for type_ in row.types.split()}
 _NAMES = {row.opcode for row in TABLE}

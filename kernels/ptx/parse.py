@@ -16,6 +16,7 @@ PTX (NVIDIA's "Parallel Thread Execution ISA") is assembly for an idealised GPU 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -98,6 +99,7 @@ class Function:
     parameters: list[Variable]
     returns: list[Variable] = field(default_factory=list)
     body: list = field(default_factory=list)
+    most_threads: int = 0  # of a block, as __launch_bounds__ says; 0: as many as the hardware takes
 
 
 @dataclass
@@ -167,6 +169,8 @@ def _function(program: Program, text: str, at: int, entry: bool, line: int) -> i
         for what in ("parameters", "returns")
     )
     made = Function(head["name"], entry, line, parameters, returns)
+    if found := re.search(r"\.(?:maxntid|reqntid)\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?", head["limits"]):
+        made.most_threads = math.prod(int(size) for size in found.groups() if size)
     begin = head.end() - 1
     end = _closing(text, begin, line)
     made.body.extend(_statements(text[begin + 1 : end - 1], line + text.count("\n", at, begin)))
@@ -205,7 +209,7 @@ def _statements(text: str, line: int) -> Iterator:
 def _statement(text: str, line: int) -> Iterator:
     if text.startswith(".pragma"):
         return
-    if text.startswith(".reg "):
+    if re.match(r"\.reg\b", text):
         yield _registers(text, line)
     elif text.startswith("."):
         yield _variable(text, line)
@@ -229,7 +233,7 @@ def _operands(text: str) -> tuple[str, ...]:
 
 
 def _registers(text: str, line: int) -> Registers:
-    found = re.fullmatch(r"\.reg \.(\w+) (.*)", text)
+    found = re.fullmatch(r"\.reg ?\.(\w+) (.*)", text)
     if not found or found[1] not in (*BYTES, "pred"):
         raise Unsupported(line, f"registers of a type that is not known: {text!r}")
     names: list[str] = []

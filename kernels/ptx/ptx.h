@@ -209,6 +209,14 @@ PTX_FN uint32_t permuted(uint32_t a, uint32_t b, uint32_t choice)  // prmt: any 
     return result;
 }
 
+template <class T> SIM_FN T compared_and_set(T* p, T expected, T value, const char* file, int line)
+{
+#ifdef SIM_CHECK
+    sim_cas(p);
+#endif
+    return sim_change(p, file, line, [&](T old) SIM_UNCHECKED -> T { return old == expected ? value : old; });
+}
+
 // Within a warp ---------------------------------------------------------------------------------------------------------
 enum Shuffle { UP, DOWN, BFLY, IDX };
 SIM_FN uint32_t shuffled(Shuffle how, uint32_t value, uint32_t by, uint32_t limits, uint32_t mask, bool* exists,

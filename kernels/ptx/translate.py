@@ -64,10 +64,11 @@ def translate(text: str, filename: str, names: dict[str, str] | None = None, sto
     head += [body.prototype() for body in bodies if not body.function.entry]
     kernels = {f.name: tuple(p.bytes for p in f.parameters) for f in program.functions if f.entry}
     wanted = names or {name: name for name in kernels}
-    entries = "".join(f'SIM_KERNEL("{name}", {identifier(lowered)})' for name, lowered in wanted.items())
+    most = {f.name: f.most_threads for f in program.functions}
+    entries = "".join(f'SIM_KERNEL("{n}", {most[in_ptx]}, {identifier(in_ptx)})' for n, in_ptx in wanted.items())
     dynamic = f"extern thread_local unsigned char {storage}[];\n" if storage else ""
     dynamic += f"#define dynamic {f'uint64_t(&{storage}[0])' if storage else 'uint64_t(0)'}\n"
-    table = f"sim::Entry sim_table[] = {{ {entries} {{nullptr, nullptr, nullptr}}}};\n"
+    table = f"sim::Entry sim_table[] = {{ {entries} {{nullptr, nullptr, nullptr, 0}}}};\n"
     text = f'#include "cuda.h"\n#include "ptx.h"\n{dynamic}{"".join(head)}{"".join(made)}{table}'
     return Translation(text, kernels)
 

@@ -21,8 +21,8 @@ reach. It needs g++ on Linux; :func:`why_not` says what is missing.
 from __future__ import annotations
 
 from .build import CompileError, why_not
-from .faults import KernelFault
+from .faults import KernelFault, KernelWarning
 from .launching import empty, launch
 from .mode import checking, ptx
 
-__all__ = ["CompileError", "KernelFault", "checking", "empty", "launch", "ptx", "why_not"]
+__all__ = ["CompileError", "KernelFault", "KernelWarning", "checking", "empty", "launch", "ptx", "why_not"]

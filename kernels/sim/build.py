@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+
+from ..cache import writable_folder
 
 RUNTIME = pathlib.Path(__file__).parent / "runtime"
 INTEL = platform.machine() in ("x86_64", "AMD64")
@@ -49,6 +50,19 @@ def compiler() -> str | None:
     return shutil.which(_wanted())
 
 
+def major_version() -> int:
+    """The 12 of g++ 12.2.0; 0 if there is none."""
+    path = compiler()
+    return 0 if path is None else _major_version(path, os.stat(path).st_mtime)
+
+
+@functools.cache
+def _major_version(path: str, _changed: float) -> int:
+    said = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=False).stdout
+    number = re.match(r"\d+", said)
+    return int(number[0]) if number else 0
+
+
 def folder() -> pathlib.Path:
     """Where compiled kernels are kept; it may be deleted at any time."""
     return _folder(os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"))
@@ -56,17 +70,9 @@ def folder() -> pathlib.Path:
 
 @functools.cache
 def _folder(cache: str | None, home: str | None) -> pathlib.Path:
-    try:
-        found = (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"
-        found.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=found).close()
-    except (OSError, RuntimeError) as problem:  # RuntimeError: there is no home folder
-        warnings.warn(
-            f"compiled CUDA kernels cannot be kept between runs ({problem}); every run will compile them again. "
-            "Set XDG_CACHE_HOME to a folder that can be written.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    place = lambda: (pathlib.Path(cache) if cache else pathlib.Path.home() / ".cache") / "minicnn" / "sim"  # noqa: E731
+    found = writable_folder(place, "compiled CUDA kernels", "XDG_CACHE_HOME")
+    if found is None:
         found = pathlib.Path(tempfile.mkdtemp(prefix="minicnn-sim-"))
         atexit.register(shutil.rmtree, found, ignore_errors=True)
     return found
@@ -120,9 +126,38 @@ def library(name: str, files: dict[str, str], options: tuple[str, ...], shown: s
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as work:
         _compile(path, pathlib.Path(work), files, options, shown)
+        with contextlib.suppress(FileNotFoundError):  # it had nothing to say
+            os.replace(pathlib.Path(work) / "made.said", made.with_suffix(".said"))
         os.replace(pathlib.Path(work) / "made.so", made)  # two processes that do this at once do no harm
     _prune(made.parent)
     return made
+
+
+_CHOOSES = re.compile(r"^[ \t]*#[ \t]*(if|define\b(?:[^\n\\]|\\.)*__(global|shared|launch_bounds)__)", re.M | re.S)
+
+
+@functools.lru_cache(maxsize=64)
+def preprocessed(text: str, options: tuple[str, ...] = ()) -> str:
+    """What the preprocessor makes of a .cu text, each line in its place: without what ``#if`` drops, macros replaced.
+
+    The text itself if it has no conditions and no macros that make kernels, or if the preprocessor refuses it, which
+    the compilation will say. What is included is left out.
+    """
+    if why_not() or not _CHOOSES.search(text):
+        return text
+    plain = re.sub(r"^[ \t]*#[ \t]*(include|line)\b[^\n]*", "", text, flags=re.M)
+    command = [compiler(), "-E", "-x", "c++", "-std=c++17", "-D__MINICNN_SIM__=1", *options, "-"]
+    done = subprocess.run(command, input=plain.encode(errors="surrogatepass"), capture_output=True, check=False)
+    if done.returncode:
+        return text
+    lines, at = {}, 0
+    for line in done.stdout.decode(errors="replace").splitlines():
+        if marker := re.match(r'# (\d+) "(.*?)"', line):
+            at = int(marker[1]) if marker[2] == "<stdin>" else 0
+        elif at:
+            lines[at] = f"{lines.get(at, '')} {line}" if at in lines else line
+            at += 1
+    return "\n".join(lines.get(i, "") for i in range(1, max(lines, default=0) + 1))
 
 
 def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> ctypes.CDLL:
@@ -145,6 +180,16 @@ def load(path: pathlib.Path, shown: str, mode: int = ctypes.DEFAULT_MODE) -> cty
         raise CompileError(f"{shown} cannot be loaded: it calls {name}, which it declares and nobody defines")
     path.unlink(missing_ok=True)
     raise DamagedError(f"{shown} cannot be loaded: {said}")
+
+
+def perhaps_unset(path: pathlib.Path, shown: str) -> list[tuple[int, str]]:
+    """Line and name of local variables of a .cu file that g++ was not sure to have a value there."""
+    try:
+        said = path.with_suffix(".said").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    pattern = rf"^{re.escape(shown)}:(\d+):\d+: warning: '([^']+)' may be used uninitialized"
+    return sorted({(int(line), name) for line, name in re.findall(pattern, said, re.M)})
 
 
 def _in_words(symbol: str) -> str:
@@ -182,13 +227,18 @@ def _compile(path: str, work: pathlib.Path, files: dict[str, str], options: tupl
     # two commands: with -fsanitize=thread the linker would add ThreadSanitizer, whose place our checker takes
     for command in (["-std=c++17", "-fPIC", "-I.", *options, "-c", source, "-o", "made.o"], LINKING):
         done = subprocess.run([path, *command], cwd=work, env=english, capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace")
         if done.returncode:
-            raise CompileError(_first_errors(done.stderr.decode(errors="replace"), shown))
+            raise CompileError(_first_errors(said, shown))
+        if said:
+            with open(work / "made.said", "a", encoding="utf-8", errors="replace") as file:
+                file.write(said)
 
 
 def _first_errors(said: str, shown: str) -> str:
     """The first errors of the compiler, with the line that each is about."""
-    lines, found, left, errors = said.splitlines(), [], 0, 0
+    lines = [line for line in said.splitlines() if not line.startswith("cc1plus: ")]
+    found, left, errors = [], 0, 0
     for i, line in enumerate(lines):
         if re.search(r"\b(fatal )?error: ", line):
             errors += 1
@@ -209,6 +259,7 @@ def _prune(cache: pathlib.Path) -> None:
         made = sorted(cache.glob("*.so"), key=lambda file: file.stat().st_atime)
         for file in made[: max(0, len(made) - KEPT)]:
             file.unlink(missing_ok=True)
+            file.with_suffix(".said").unlink(missing_ok=True)
         if len(made) % 50 == 0:
             newest = max(file.stat().st_mtime for file in made)
             for leftover in cache.glob("tmp*"):

@@ -6,16 +6,18 @@ import os
 import re
 import shutil
 import subprocess
+import warnings
 
 from .symbols import name_shared
+from .text import compilers_name
 
 ADVICE = {
     "race": "two threads use the same memory in an order that nobody fixes: put a __syncthreads() between the two "
     "lines, give each thread its own element, or add with atomicAdd",
     "out of bounds": "compare the index with the size of the array; a thread beyond the end needs a guard, "
     "`if (i < n)`",
-    "uninitialised": "write before you read: shared memory and cupy.empty hold whatever was there before; is a "
-    "__syncthreads(), an `= 0`, or an element at the border missing?",
+    "uninitialised": "write before you read: shared memory, cupy.empty and local variables hold whatever was there "
+    "before; is a __syncthreads(), an `= 0`, or an element at the border missing?",
     "misaligned": "a float4 must lie at a multiple of 16 bytes: begin at an index that is a multiple of 4, or read "
     "floats",
     "divergent barrier": "every thread of the block must reach the same __syncthreads(): no return before it, and none "
@@ -62,6 +64,21 @@ class KernelFault(RuntimeError):  # noqa: N818 - a name that users rely on
         super().__init__(f"{place}: {kind} in {kernel}: {who}{what}. What to do: {ADVICE[kind]}.")
 
 
+class KernelWarning(UserWarning):
+    """What is no fault for certain."""
+
+
+def warn_of_unset(file: str, line: int, name: str) -> None:
+    """Of a local variable: the compiler sees a way to this line on which it gets no value."""
+    warnings.warn(
+        f"{file}:{line}: {name} may be used here without a value: if the loop or the if before it can be passed by, or "
+        "reads it first. What to do: give it a value where it is declared, `= 0`, or if that makes it a maximum or a "
+        "minimum, the first element.",
+        KernelWarning,
+        stacklevel=2,
+    )
+
+
 def _tuple(numbers: tuple[int, ...] | None) -> str:
     return f"({','.join(map(str, numbers or ()))})"
 
@@ -97,8 +114,9 @@ def line_of(library: os.PathLike, address: int, filename: str) -> int | None:
     if not address or program is None:
         return None
     said = subprocess.run([program, "-i", "-e", library, hex(address)], capture_output=True, text=True, check=False)
+    wanted = compilers_name(filename).rsplit("/", 1)[-1]
     for line in said.stdout.splitlines():
         file, _, number = line.split(" (")[0].rpartition(":")
-        if file.rsplit("/", 1)[-1] == filename.rsplit("/", 1)[-1] and number.isdigit() and int(number):
+        if file.rsplit("/", 1)[-1] == wanted and number.isdigit() and int(number):
             return int(number)
     return None

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import functools
-import math
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 
 from . import mode
+from .arguments import as_bytes, check_array, check_geometry, check_run, check_text
 from .memory import Memory
-from .module import Module, Parameter
-from .text import kernel_names
-
-#: what the hardware takes, of every GPU since 2012
-GRID, BLOCK, THREADS = (2**31 - 1, 65535, 65535), (1024, 1024, 64), 1024
+from .module import Module
+from .parameters import Parameter
 
 
 def empty(shape, dtype=np.float32) -> np.ndarray:
@@ -82,10 +78,14 @@ def launch(
         Bytes of dynamic shared memory.
     check : bool
         Look at every access to memory.
-    filename : str
-        For messages.
+    filename : str or path
+        For messages; it need not exist.
     order : {"forward", "backward", "shuffled"}
         In which threads start; a right kernel does not care.
+    seed : int
+        Of "shuffled": which order it is.
+    seconds : float, optional
+        Of the processor's time; what takes longer counts as a hang. Without it MINICNN_SIM_SECONDS, or 60.
 
     Raises
     ------
@@ -96,8 +96,12 @@ def launch(
     TypeError, ValueError
         An argument does not fit its parameter, or the hardware would refuse the grid.
     """
-    plain = name in kernel_names(source)
-    compiled = module(source, filename, () if plain or "<" not in name else (name,), check, mode.ptx_arch())
+    filename = check_text(source, name, filename)
+    grid, block, shared_mem = check_geometry(grid, block, shared_mem)
+    seed = check_run(order, seed, seconds)
+    if not isinstance(args, (tuple, list)):
+        raise TypeError(f"args must be a list or tuple of arrays and numbers, got {type(args).__name__}")
+    compiled = module(source, filename, (name,) if "<" in name else (), bool(check), mode.ptx_arch())
     try:
         parameters = compiled.signature(name)
     except KeyError as error:
@@ -106,53 +110,58 @@ def launch(
 
 
 def run(
-    compiled: Module, name: str, parameters: Sequence[Parameter], grid, block, args: Sequence, shared_mem: int,
-    order: str, seed: int, seconds: float | None,
+    compiled: Module, name: str, parameters: Sequence[Parameter], grid: tuple[int, ...], block: tuple[int, ...],
+    args: Sequence, shared_mem: int, order: str, seed: int, seconds: float | None,
 ) -> None:  # fmt: skip
     """Launch a kernel of a compiled module on NumPy arrays; see :func:`launch`."""
-    grid, block = _dimensions("grid", grid, GRID), _dimensions("block", block, BLOCK)
-    if math.prod(block) > THREADS:
-        raise ValueError(f"a block of {block} has {math.prod(block)} threads; a GPU takes {THREADS}")
     if len(parameters) != len(args):
-        raise TypeError(f"{name} takes {len(parameters)} arguments, got {len(args)}")
-    check = compiled.check
-    memories: dict[int, tuple[np.ndarray, Memory]] = {}  # an array that is given twice is one array on the device, too
-    values, changed = [], []
-    for i, (parameter, value) in enumerate(zip(parameters, args)):
-        where = f"{name}, argument {i} ({parameter})"
-        if not parameter.pointer:
-            values.append(as_bytes(where, parameter, value))
-            continue
-        _check_array(where, parameter, value)
-        if id(value) not in memories:
-            memories[id(value)] = value, _copied(value, check)
-        if not parameter.const:
-            changed.append(id(value))
-        values.append(memories[id(value)][1].address)
+        types = ", ".join(map(str, parameters))
+        raise TypeError(f"{name} takes {len(parameters)} arguments ({types}), got {len(args)}")
+    given = _Given(name, compiled.check)
+    values = [given.value(i, parameter, value) for i, (parameter, value) in enumerate(zip(parameters, args))]
     try:
         compiled.launch(name, grid, block, values, shared_mem, order, seed, seconds)
     finally:
-        for key in set(changed):
-            _copy_back(*memories[key])
+        given.copy_back()
 
 
-def _dimensions(what: str, given, limits: tuple[int, int, int]) -> tuple[int, ...]:
-    numbers = tuple(given) if isinstance(given, (tuple, list)) else (given,)
-    good = 1 <= len(numbers) <= 3 and all(isinstance(n, (int, np.integer)) for n in numbers)
-    if not good or any(not 1 <= n <= most for n, most in zip(numbers, limits)):
-        raise ValueError(f"{what} must be 1 to 3 whole numbers from 1 to {limits}, got {given!r}")
-    return tuple(int(n) for n in numbers)
+class _Given:
+    """The arguments of one launch, and the device memory of its arrays.
 
+    Arrays that lie in the same memory, such as one that is given twice, do so on the device, too.
+    """
 
-def _check_array(where: str, parameter: Parameter, value) -> None:
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{where}: an array was expected, got {type(value).__name__}")
-    if parameter.kind not in "sv" and (value.dtype.kind, value.dtype.itemsize) != (parameter.kind, parameter.size):
-        raise TypeError(f"{where}: the array is {value.dtype}")
-    if not value.flags.c_contiguous:
-        raise ValueError(f"{where}: the array of shape {value.shape} is not contiguous; np.ascontiguousarray copies it")
-    if not parameter.const and not value.flags.writeable:
-        raise ValueError(f"{where}: the kernel may write, and the array is read-only")
+    def __init__(self, kernel: str, check: bool) -> None:
+        self.kernel, self.check = kernel, check
+        self.arrays: list[tuple[str, np.ndarray, Memory, bool]] = []  # with what messages call it; may it be written
+
+    def value(self, i: int, parameter: Parameter, value) -> bytes | int:
+        """The bytes of a number, or the address of an array's copy."""
+        where = f"{self.kernel}, argument {i} ({parameter})"
+        if not parameter.pointer:
+            return as_bytes(where, parameter, value)
+        check_array(where, parameter, value)
+        memory = self._shared(where, value, not parameter.const) or _copied(value, self.check)
+        self.arrays.append((where, value, memory, not parameter.const))
+        return memory.address
+
+    def _shared(self, where: str, value: np.ndarray, writes: bool) -> Memory | None:
+        """The memory of an array in the same place; arrays that overlap otherwise cannot both be right."""
+        for other, array, memory, written in self.arrays:
+            if (array.ctypes.data, array.nbytes) == (value.ctypes.data, value.nbytes) and value.nbytes:
+                return memory
+            if (writes or written) and np.may_share_memory(array, value):
+                raise ValueError(
+                    f"{where}: the array overlaps that of {other.partition(', ')[2]}, and each gets a piece of the "
+                    "device's memory of its own; pass a copy of one, or one array and an offset"
+                )
+        return None
+
+    def copy_back(self) -> None:
+        """What the kernel has written, to the arrays that it may write."""
+        for _, array, memory, writes in self.arrays:
+            if writes:
+                _copy_back(array, memory)
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:
@@ -181,23 +190,3 @@ def _copy_back(value: np.ndarray, memory: Memory) -> None:
     _bytes(value)[...] = np.frombuffer(memory.buffer, np.uint8)
     if getattr(value, "written", None) is not None:
         value.written[...] = np.frombuffer(memory.written(), np.uint8)
-
-
-def as_bytes(where: str, parameter: Parameter, value) -> bytes:
-    """A number as the bytes of a parameter; one that does not fit is an error."""
-    if parameter.kind == "s":
-        raw = np.asarray(value).tobytes()
-        if len(raw) != parameter.size:
-            raise TypeError(f"{where}: {len(raw)} bytes were given")
-        return raw
-    if not isinstance(value, (bool, int, float, np.generic)):
-        raise TypeError(f"{where}: a number was expected, got {type(value).__name__}")
-    if parameter.kind in "iub" and isinstance(value, (float, np.floating)):
-        raise TypeError(f"{where}: {value!r} is no whole number")
-    code = {"f2": "e", "f4": "f", "f8": "d", "b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
-    code |= {"u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
-    kind = code[f"{parameter.kind}{parameter.size}"]
-    try:
-        return struct.pack(kind, float(value) if parameter.kind == "f" else int(value))
-    except (struct.error, OverflowError):
-        raise ValueError(f"{where}: {value!r} does not fit") from None

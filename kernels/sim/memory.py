@@ -21,6 +21,7 @@ def runtime() -> ctypes.CDLL:
     library = build.load(made, "the runtime", ctypes.RTLD_GLOBAL)
     library.sim_malloc.restype, library.sim_malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t, ctypes.c_int]
     library.sim_written.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    library.sim_arrays.restype = ctypes.c_size_t
     library.sim_free.argtypes = library.sim_mark.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     return library
 
@@ -47,7 +48,10 @@ class Memory:
         with LOCK:
             self.address = library.sim_malloc(size, checked)
         if not self.address:
-            raise MemoryError(f"the simulator has no {nbytes} bytes of memory left")
+            raise MemoryError(
+                f"the simulator has no {nbytes} bytes of memory left beside the {library.sim_arrays()} arrays that are "
+                "alive; Linux also bounds the pieces of memory of a process (vm.max_map_count), two for each array"
+            )
         weakref.finalize(self, _free, library, self.address, size)
         self.buffer = (ctypes.c_char * nbytes).from_address(self.address)
 

@@ -96,6 +96,7 @@ WHOLE = {  # of whole numbers a, b, c, d and the type t
     "mad.wide": lambda a, b, c, t: a * b + c,
     "div": lambda a, b, t: toward_zero(a, b or 1),
     "rem": lambda a, b, t: a - toward_zero(a, b or 1) * (b or 1),
+    "sad": lambda a, b, c, t: abs(a - b) + c,
     "abs": lambda a, t: abs(a),
     "neg": lambda a, t: -a,
     "min": lambda a, b, t: min(a, b),

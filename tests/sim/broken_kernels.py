@@ -143,6 +143,30 @@ extern "C" __global__ void k(float* y) {
     __syncthreads();
     y[blockIdx.x * blockDim.x + threadIdx.x] = kept; // HERE
 }""", 2, 32, lambda: [floats(64)]),
+    "a sum that begins with nothing": ("uninitialised", """
+extern "C" __global__ void k(const float* x, float* y, int n) {
+    float sum;
+    for (int i = 0; i < n; ++i) sum += x[i];
+    y[threadIdx.x] = sum;                            // HERE
+}""", 1, 32, lambda: [floats(8), floats(32), 8]),
+    "sums of a local array": ("uninitialised", """
+extern "C" __global__ void k(const double* x, double* y, int n) {
+    double sums[3];
+    for (int i = 0; i < n; ++i) sums[i % 3] += x[i];
+    for (int i = 0; i < 3; ++i) atomicAdd(y + i, sums[i]);                                // HERE
+}""", 1, 32, lambda: [np.ones(8), np.zeros(3), 8]),
+    "a local set in one case only": ("uninitialised", """
+extern "C" __global__ void k(const float* x, float* y) {
+    float v;
+    if (threadIdx.x != 7) v = x[threadIdx.x];
+    y[threadIdx.x] = v;                              // HERE
+}""", 1, 32, lambda: [floats(32), floats(32)]),
+    "part of a float4": ("uninitialised", """
+extern "C" __global__ void k(float4* y) {
+    float4 v;
+    v.x = v.y = threadIdx.x;
+    y[threadIdx.x] = v;                              // HERE
+}""", 1, 4, lambda: [floats(16)]),
     "float4 in the middle": ("misaligned", """
 extern "C" __global__ void k(const float* x, float* y) {
     float4 v = *(const float4*)(x + 1);              // HERE

@@ -22,6 +22,16 @@ def test_list_names_every_kernel_and_what_it_launches(capsys):
     assert "depthwise.cu" in rows["conv2d"] and "matmul" not in rows["relu"].replace("relu", "")
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 130, 200])
+def test_list_fits_the_terminal(width):
+    """In any width nothing is left out: the launches go on below."""
+    narrow, full = kernel_pages.listing(width), kernel_pages.listing()
+    assert max(map(len, narrow.splitlines())) <= width < max(map(len, full.splitlines())) or width == 200
+    words = [sorted(re.findall(r"\w+\.\w+:?|\w+<T>|\w+_\w+", text)) for text in (narrow, full)]
+    assert words[0] == words[1] and len(words[0]) > 100
+    assert narrow.startswith("---") == (width > 100)  # a table, where there is room for one
+
+
 def test_show_has_the_rooms_beside_or_below_each_other(capsys):
     """Definition, Numba loop and .cu text; the same words in both forms, coloured or not."""
     wide, narrow = (kernel_pages.page("relu", width=width) for width in (400, 100))
@@ -81,13 +91,25 @@ def test_a_students_copy(what, tmp_path, capsys):
     assert "Traceback" not in said
 
 
-def test_other_parameters_than_ours(tmp_path, capsys):
-    """A kernel of the right name that takes something else: the answer shows what it must take."""
-    text = "template <typename T> __global__ void {}(const T* x, T* y, {} size) {{ y[0] = x[0]; }}\n"
-    names = [k.function for k in launcher.Kernel.all() if k.file == "relu.cu"]
-    (tmp_path / "mine.cu").write_text("".join(text.format(n, "int") for n in names), encoding="utf-8")
+RELU = "template <typename T> __global__ void relu(/* taken */ {}) {{ y[0] = x[0]; }}\n"
+
+
+@pytest.mark.parametrize("parameters, says", [
+    ("const T* x, T* __restrict__ y, int size",
+     'mine.cu: parameter 3 of relu is "int size"; ours is "long long size". Its kernels must'),
+    ("const float* __restrict__ x,\n    double *y, long size",
+     'mine.cu: parameter 2 of relu is "double *y"; ours is "T* y". Its kernels must'),
+    ("const T* x, T* y", "mine.cu: relu takes 2 parameters (const T* x, T* y); ours takes 3. Its kernels must"),
+    ("T x[], T* y, unsigned long long size",
+     'mine.cu: parameter 3 of relu is "unsigned long long size"; ours is "long long size". Its'),
+])  # fmt: skip
+def test_other_parameters_than_ours(parameters, says, tmp_path, capsys):
+    """A kernel of the right name that takes something else: which parameter, what it is, and what it must be."""
+    (tmp_path / "mine.cu").write_text(RELU.format(parameters), encoding="utf-8")
     assert command("kernels", "check", tmp_path / "mine.cu", "--as", "relu") == 1
-    assert "long long size" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert says in said and "relu<T>(const T* x, T* y, long long size)" in said, said
+    assert "numpy" not in said and "argument" not in said
 
 
 @pytest.mark.parametrize("arguments, says", [
@@ -131,3 +153,24 @@ def test_without_a_compiler(monkeypatch, capsys):
     monkeypatch.setattr("minicnn.kernels.cuda.backend._usable", set())
     assert command("kernels", "check", "relu") == 2
     assert "apt install g++" in capsys.readouterr().err
+
+
+def test_a_file_as_the_preprocessor_leaves_it(tmp_path, capsys):
+    """A kernel behind `#if 0` is none; one that a macro makes counts, and its parameters are named as they come out."""
+    text = """
+#define EACH for (long long i = blockIdx.x * blockDim.x + threadIdx.x; i < size; i += blockDim.x * gridDim.x)
+#define KERNEL(name, count) template <typename T> __global__ void name(const T* x, T* y, count size)
+KERNEL(relu, long long) { EACH y[i] = x[i] <= 0 ? 0 : x[i]; }
+#if 0
+KERNEL(relu6, long long) { EACH y[i] = x[i]; }
+KERNEL(leaky_relu, long long) { EACH y[i] = x[i]; }
+#endif
+"""
+    mine = tmp_path / "mine.cu"
+    mine.write_text(text, encoding="utf-8")
+    assert command("kernels", "check", mine, "--as", "relu") == 0
+    assert command("kernels", "check", mine, "--as", "relu6") == 2
+    assert "mine.cu has no kernel relu6." in capsys.readouterr().err
+    mine.write_text(text.replace("relu, long long", "relu, int"), encoding="utf-8")
+    assert command("kernels", "check", mine, "--as", "relu") == 1
+    assert 'parameter 3 of relu is "int size"; ours is "long long size"' in capsys.readouterr().out

@@ -53,6 +53,30 @@ BAD = {
     ),
     "no value returned": (1, "no return statement in function",
                           '__device__ float f(float x) { x = 2; }\nextern "C" __global__ void k(float* y) {}'),
+    "a shared variable with a value": (
+        5, "error: a __shared__ variable cannot be given a value where it is declared; let one thread",
+        'extern "C" __global__ void k(float* y)\n{\n    /* = 1 */\n#ifndef OTHER\n'
+        "    __shared__ float sum = 0;\n#endif\n}",
+    ),
+    "a shared array with values": (
+        3, r"error: a __shared__ variable cannot be given a value",
+        'extern "C" __global__ void k(float* y)\n{\n    __shared__ alignas(16) float a[2 == 2 ? 4 : 8], b[2]{1, 2};\n}',
+    ),
+    "too much static shared memory": (
+        5, r"error: 49156 bytes of static shared memory \(\w+ \d+, \w+ \d+\), and a block has 49152; take smaller",
+        'extern "C" __global__ void k(float* y)\n{\n    __shared__ float one;\n    one = y[0];\n'
+        "    __shared__ float tile[64][192];\n    tile[threadIdx.x][0] = one;\n    __syncthreads();\n"
+        "    y[0] = tile[5][0] + one;\n}",
+    ),
+    "too much in a template": (
+        1, "error: 65536 bytes of static shared memory",
+        "template <typename T> __global__ void k(T* y) { __shared__ T a[1 << 14]; a[0] = y[0]; __syncthreads(); "
+        "y[0] = a[1]; }",
+    ),
+    "an array of no fixed size": (
+        3, "error: .*variable length array 'a'",
+        'extern "C" __global__ void k(float* y)\n{\n    float a[(int)y[0]];\n    y[0] = a[0];\n}\n',
+    ),
     "an unknown header": (2, "No such file", '\n#include "helpers.h"\nextern "C" __global__ void k(float* y) {}'),
 }  # fmt: skip
 
@@ -62,7 +86,7 @@ BAD = {
 def test_compilers_message_has_the_line(what, check):
     """What g++ says, about the file and the line that the student wrote, and not much more."""
     line, words, text = BAD[what]
-    name = "k<float>" if "template" in text else "k"
+    name = "k<float>" if text.startswith("template") else "k"
     with pytest.raises(sim.CompileError, match=words) as caught:
         sim.launch(text, name, 1, 4, [np.zeros(4, np.float32)], check=check, filename="pool.cu")
     said = str(caught.value)
@@ -84,6 +108,126 @@ def test_an_unknown_kernel():
         sim.launch(TEXT.replace("VALUE", "1"), "pool", 1, 1, [np.zeros(1, np.float32)], filename="pool.cu")
     with pytest.raises(ValueError, match="pool.cu has no kernel k; it has none"):
         sim.launch("// nothing here\n", "k", 1, 1, [], filename="pool.cu")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_shared_memory_that_nvcc_takes(check):
+    """What looks like a value and is none; and 48 KB for each kernel, not for all of a file."""
+    text = """
+#define SHARED __shared__ float
+#if 0
+__shared__ float dropped = 3;
+#endif
+extern "C" __global__ void k(float* y) {
+    __shared__ struct { float a, b; } pair;
+    __shared__ float tile[2 >= 1 ? 32 * 300 : 1];  // __shared__ float not = 4;
+    SHARED sum; int other = 5;
+    const char* said = "__shared__ float x = 1;";
+    pair.a = tile[0] = sum = other + (said == nullptr);
+    y[threadIdx.x] = pair.a + tile[0] + sum;
+}
+extern "C" __global__ void second(float* y) { __shared__ float tile[32 * 300]; tile[0] = y[0]; y[0] = tile[0]; }
+"""
+    y = np.zeros(1, np.float32)
+    sim.launch(text, "k", 1, 1, [y], check=check)
+    assert y == 15
+
+
+def test_launch_bounds_hold():
+    """A launch with more threads than a kernel is declared for fails on a GPU."""
+    text = """
+#define TILE 8
+#ifdef TILE
+#define BOUNDED __launch_bounds__(TILE * (1 + 1), 4)
+#endif
+extern "C" __global__ void BOUNDED k(float* y) { y[threadIdx.y * 8 + threadIdx.x] = 1; }
+template <typename T> __global__ void __launch_bounds__(TILE) t(T* y) { y[threadIdx.x] = 1; }
+template <int N> __global__ void __launch_bounds__(N) own(float* y) { y[threadIdx.x] = N; }
+extern "C" __launch_bounds__(4) __global__ void other(float* y) { y[threadIdx.x] = 2; }
+"""
+    y = np.zeros((16, 2), np.float32)
+    for name, block, most in (("k", (8, 2), 16), ("t<float>", 8, 8), ("own<4>", 4, None), ("other", 4, None)):
+        sim.launch(text, name, 1, block, [y])
+        if most:
+            with pytest.raises(
+                ValueError, match=rf"__launch_bounds__\({most}\), and a block .* has {most + 4} threads"
+            ):
+                sim.launch(text, name, 1, most + 4, [y])
+
+
+def test_kernels_that_the_preprocessor_makes_or_drops():
+    """Those behind #if count as C++ sees them; a macro may define kernels."""
+    text = """
+#if 0
+extern "C" __global__ void k(float* y) { this is no C++ }
+extern "C" __global__ void old(float* y) { nor is this }
+#else
+extern "C" __global__ void k(float* y) { y[threadIdx.x] = 2; }
+#endif
+#define MADE(NAME, VALUE) \\
+    extern "C" __global__ void NAME##_kernel(float* y) \\
+    { y[threadIdx.x] = VALUE; }
+MADE(three, 3)
+MADE(four, 4)
+const char* said = "// not a comment"; /* extern "C" __global__ void none(float* y) */
+extern "C" void __global__ five(float* y) { y[threadIdx.x] = y[9] = 5; }
+"""
+    for name, value in (("k", 2), ("three_kernel", 3), ("four_kernel", 4)):
+        y = np.zeros(4, np.float32)
+        sim.launch(text, name, 1, 4, [y])
+        assert y.tolist() == [value] * 4
+    with pytest.raises(
+        ValueError, match="has no kernel old; it has k, three_kernel, four_kernel, five; what #if leaves"
+    ):
+        sim.launch(text, "old", 1, 4, [y])
+    with pytest.raises(sim.KernelFault) as caught:  # the line is the text's
+        sim.launch(text, "five", 1, 4, [y])
+    assert caught.value.line == 14
+    module = Module('#line 1 "a.cu"\n#ifdef SMALL\n__global__ void small() {}\n#endif\n', options=("-DSMALL",))
+    assert module.kernels() == ["small"]
+
+
+def test_kernels_in_namespaces():
+    """They have the namespace in their names, but for extern "C"."""
+    text = """
+namespace mine { namespace {
+template <typename T> __device__ T twice(T x) { return 2 * x; }
+}
+namespace deep::er { __global__ void k(float* y) { y[threadIdx.x] = twice(2.f); } }
+extern "C" __global__ void plain(float* y) { y[threadIdx.x] = 5; }
+extern "C" { __global__ void wrapped(float* y) { y[threadIdx.x] = 6; } }
+template <typename T> __global__ void t(T* y) { y[threadIdx.x] = twice(T(3.5)); }
+}
+namespace { __global__ void hidden(float* y) { y[threadIdx.x] = 8; } }
+"""
+    expected = {"mine::deep::er::k": 4, "plain": 5, "wrapped": 6, "mine::t<float>": 7, "hidden": 8}
+    for name, value in expected.items():
+        y = np.zeros(4, np.float32)
+        sim.launch(text, name, 1, 4, [y])
+        assert y.tolist() == [value] * 4
+    there = r"it has mine::deep::er::k, plain, wrapped, hidden, the template mine::t \(such as mine::t<float>\)"
+    with pytest.raises(ValueError, match=f"has no kernel k; {there}"):
+        sim.launch(text, "k", 1, 4, [y])
+
+
+def test_a_template_needs_its_types():
+    """Asked for without them, it says what to ask for."""
+    text = "template <typename T, int N = int(4), bool fast> __global__ void k(T* y) {}\n"
+    with pytest.raises(ValueError, match="has no kernel k; k is a template: ask for an instance of it, such as k<"):
+        sim.launch(text, "k", 1, 1, [np.zeros(1)])
+    with pytest.raises(ValueError, match=r"such as k<float, 32, true>"):
+        sim.launch(text.replace("int(4)", "4"), "k", 1, 1, [np.zeros(1)])
+    with pytest.raises(ValueError, match=r"no kernel j<float>; it has the template k \(such as k<float, 32, true>\)"):
+        sim.launch(text.replace("int(4)", "4"), "j<float>", 1, 1, [np.zeros(1)])
+
+
+def test_a_kernel_in_a_form_that_is_not_recognised():
+    """The message names the line."""
+    text = '\nextern "C" __global__ auto k(float* y) -> void { y[0] = 1; }\n'
+    with pytest.raises(
+        ValueError, match="no kernel k; it has none; the __global__ in line 2 was not recognised: write"
+    ):
+        sim.launch(text, "k", 1, 1, [np.zeros(1)])
 
 
 def test_file_names_do_no_harm():

@@ -30,6 +30,9 @@ extern "C" __global__ void k(float* y) {
 }"""
 
 
+RACE = REDUCE.replace("s[0];", "s[0] + threadIdx.x;")
+
+
 def works() -> None:
     """A kernel with barriers gives the right sum, with and without the checker."""
     text = REDUCE.replace("y[blockIdx.x] = s[0];", "if (threadIdx.x == 0) y[blockIdx.x] = s[0];")
@@ -159,7 +162,7 @@ def test_launches_from_several_threads():
                 works()
                 if i % 10 == number:
                     with pytest.raises(sim.KernelFault):
-                        sim.launch(REDUCE, "k", 2, 64, [np.zeros(2, np.float32)])
+                        sim.launch(RACE, "k", 2, 64, [np.zeros(2, np.float32)])
                     faults.append(number)
         except BaseException as error:
             errors.append(error)
@@ -282,7 +285,7 @@ def test_memory_comes_and_goes():
 
 def test_the_lock_is_free_after_a_fault():
     with pytest.raises(sim.KernelFault):
-        sim.launch(REDUCE, "k", 2, 64, [np.zeros(2, np.float32)])
+        sim.launch(RACE, "k", 2, 64, [np.zeros(2, np.float32)])
     got = []
     thread = threading.Thread(target=lambda: got.append(LOCK.acquire(timeout=5)) or (got[-1] and LOCK.release()))
     thread.start()

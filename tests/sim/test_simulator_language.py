@@ -171,7 +171,7 @@ template <typename T, int N> __global__ void k(const T* x, T* __restrict__ y, in
 """
     module = Module(text, names=["k<float, 3>", "k<double, 2>"])
     assert [str(p) for p in module.signature("k<float, 3>")] == [
-        "const float*", "float*", "long long", "int", "bool", "struct of 16 bytes", "const void*", "unsigned char",
+        "const float*", "float*", "long long", "int", "bool", "float4", "const void*", "unsigned char",
         "float", "half",
     ]  # fmt: skip
     assert [str(p) for p in module.signature("k<double, 2>")][:2] == ["const double*", "double*"]
@@ -265,3 +265,25 @@ extern "C" __global__ void unset(const half* x, half* y) {
         with pytest.raises(sim.KernelFault) as caught:
             sim.launch(text, "unset", 1, 8, [np.zeros(8, np.float16)] * 2)
         assert (caught.value.kind, caught.value.line, caught.value.thread) == ("uninitialised", 13, (0, 0, 0))
+
+
+@both
+def test_indices_are_vectors(check):
+    """threadIdx and blockIdx are a uint3, blockDim and gridDim a dim3, and each is made of the other."""
+    text = """
+__device__ unsigned flat(uint3 at, dim3 size) { return (at.z * size.y + at.y) * size.x + at.x; }
+extern "C" __global__ void k(unsigned* y) {
+    uint3 u = threadIdx;
+    dim3 there(u), size = blockDim;
+    uint3 block, all = gridDim;
+    block = blockIdx;
+    auto again = threadIdx;
+    const uint3& seen = threadIdx;
+    const unsigned number = flat(block, all) * size.x * size.y * size.z + flat(there, blockDim);
+    y[number] = flat(threadIdx, size) + 1000 * flat(blockIdx, gridDim) + (again.x - seen.x);
+}"""
+    y = np.zeros((6, 24), np.uint32)
+    sim.launch(text, "k", (3, 2), (2, 3, 4), [y], check=check)
+    np.testing.assert_array_equal(y, np.arange(24) + 1000 * np.arange(6)[:, None])
+    with pytest.raises(sim.CompileError, match="(?s)kernel.cu:1:.*read-only|const"):
+        sim.launch('extern "C" __global__ void k(float* y) { threadIdx.x = 3; }', "k", 1, 1, [floats(1)], check=check)

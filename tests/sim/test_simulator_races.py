@@ -4,99 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from racing_kernels import CLEAN, RACES, floats
 
 from minicnn.kernels import sim
-
-
-def floats(*shape: int) -> np.ndarray:
-    return np.zeros(shape, np.float32)
-
-
-# the kernel (HERE marks the line), grid, block, arguments
-RACES = {
-    "bytes that share a word": ("""
-extern "C" __global__ void k(unsigned char* y) {
-    __shared__ unsigned char tile[64];
-    tile[threadIdx.x] = threadIdx.x;                                                 // EITHER
-    y[threadIdx.x] = tile[(threadIdx.x / 4 * 4 + 8) % 64 + threadIdx.x % 4];         // EITHER
-}""", 1, 64, lambda: [np.zeros(64, np.uint8)]),
-    "the first of two halves of a word": ("""
-extern "C" __global__ void k(unsigned short* y) {
-    if (threadIdx.x < 2) y[threadIdx.x] = 1;
-    if (threadIdx.x == 40) y[2] = y[0];                                              // HERE
-}""", 1, 64, lambda: [np.zeros(4, np.uint16)]),
-    "two blocks read, the second writes": ("""
-extern "C" __global__ void k(float* y) {
-    float v = y[0];
-    __syncthreads();
-    if (blockIdx.x == 1 && threadIdx.x == 0) y[0] = v + 1;                           // HERE
-}""", 2, 32, lambda: [floats(1)]),
-    "a plain write, then atomics of two warps": ("""
-extern "C" __global__ void k(int* y) {
-    if (threadIdx.x == 0) y[0] = 1;
-    __syncwarp();
-    if (threadIdx.x % 32 == 1) atomicAdd(y, 1);                                      // HERE
-}""", 1, 64, lambda: [np.zeros(1, np.int32)]),
-    "an atomic of another warp, then a plain read": ("""
-extern "C" __global__ void k(int* y) {
-    if (threadIdx.x % 32 == 0) atomicAdd(y, 1);                                      // EITHER
-    __syncwarp();
-    if (threadIdx.x == 33) y[1] = y[0];                                              // EITHER
-}""", 1, 64, lambda: [np.zeros(2, np.int32)]),
-    "the result of an atomic, read by another block": ("""
-extern "C" __global__ void k(int* y) {
-    if (threadIdx.x == 0) atomicAdd(y, 1);                                           // EITHER
-    __syncthreads();
-    y[1 + blockIdx.x * 32 + threadIdx.x] = y[0];                                     // EITHER
-}""", 2, 32, lambda: [np.zeros(65, np.int32)]),
-    "a device variable": ("""
-__device__ float total;
-extern "C" __global__ void k(const float* x) {
-    total += x[threadIdx.x];                                                         // HERE
-}""", 1, 32, lambda: [floats(32)]),
-    "one of two arrays in dynamic memory": ("""
-extern "C" __global__ void k(float* y) {
-    extern __shared__ float room[];
-    float* first = room;
-    float* second = room + 31;
-    first[threadIdx.x] = 1;                                                          // EITHER
-    second[threadIdx.x] = 2;                                                         // EITHER
-    __syncthreads();
-    y[threadIdx.x] = first[threadIdx.x] + second[threadIdx.x];
-}""", 1, 32, lambda: [floats(32)], 256),
-    "a helper called from two threads": ("""
-__device__ void put(float* where, float v) {
-    *where = v;                                                                      // HERE
-}
-extern "C" __global__ void k(float* y) { put(y + threadIdx.x / 2, 1); }
-""", 1, 4, lambda: [floats(2)]),
-    "through float4": ("""
-extern "C" __global__ void k(float4* y) {
-    if (threadIdx.x == 0) y[0] = make_float4(1, 2, 3, 4);
-    if (threadIdx.x == 32) ((float*)y)[3] = 5;                                       // HERE
-}""", 1, 64, lambda: [floats(4)]),
-    "halves by one thread each, two by another": ("""
-#include <cuda_fp16.h>
-extern "C" __global__ void k(half* y) {
-    y[threadIdx.x] = __float2half(1);                                                // EITHER
-    if (threadIdx.x == 0) y[40] = __float2half(2);                                   // EITHER
-}""", 1, 64, lambda: [np.zeros(64, np.float16)]),
-    "structs of three": ("""
-extern "C" __global__ void k(float* y) {
-    ((float3*)y)[threadIdx.x / 2] = make_float3(1, 2, 3);                            // HERE
-}""", 1, 4, lambda: [floats(6)]),
-    "copied by memcpy": ("""
-extern "C" __global__ void k(float* y) {
-    if (threadIdx.x == 40) y[0] = 1;                                                 // EITHER
-    if (threadIdx.x == 0) memcpy(y + 2, y, 8);                                       // EITHER
-}""", 1, 64, lambda: [floats(4)]),
-    "swapped in place": ("""
-extern "C" __global__ void k(float* y, int n) {
-    int i = threadIdx.x;
-    float v = y[n - 1 - i];                                                          // EITHER
-    y[i] = v;                                                                        // EITHER
-}""", 1, 64, lambda: [floats(64), 64]),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
@@ -114,69 +24,15 @@ def test_found_in_every_order(what, order):
         assert fault.line in marked, str(fault)
 
 
-# the same pictures without the mistake
-CLEAN = {
-    "bytes, each thread its own": ("""
-extern "C" __global__ void k(unsigned char* y) {
-    __shared__ unsigned char tile[64];
-    tile[threadIdx.x] = threadIdx.x;
-    __syncthreads();
-    y[threadIdx.x] = tile[63 - threadIdx.x];
-}""", 1, 64, lambda: [np.zeros(64, np.uint8)], np.arange(64)[::-1]),
-    "a word, then its bytes": ("""
-extern "C" __global__ void k(unsigned char* y) {
-    __shared__ unsigned int word;
-    if (threadIdx.x == 0) word = 0x04030201u;
-    __syncthreads();
-    y[threadIdx.x] = ((unsigned char*)&word)[threadIdx.x];
-    __syncthreads();
-    if (threadIdx.x == 3) word = 0;
-}""", 1, 4, lambda: [np.zeros(4, np.uint8)], [1, 2, 3, 4]),
-    "many blocks read the same": ("""
-extern "C" __global__ void k(float* y) {
-    float v = y[0];
-    __syncthreads();
-    y[1 + blockIdx.x * 32 + threadIdx.x] = v + 1;
-}""", 2, 32, lambda: [floats(65)], np.r_[0, np.ones(64)]),
-    "atomics, a barrier, a plain read": ("""
-extern "C" __global__ void k(int* y) {
-    __shared__ int count;
-    if (threadIdx.x == 0) count = 0;
-    __syncthreads();
-    atomicAdd(&count, 2);
-    __syncthreads();
-    y[threadIdx.x] = count;
-    __syncthreads();
-    if (threadIdx.x == 1) count = 7;
-}""", 1, 64, lambda: [np.zeros(64, np.int32)], np.full(64, 128)),
-    "a device variable changed atomically": ("""
-__device__ int total;
-extern "C" __global__ void k(int* y) {
-    atomicAdd(&total, 1);
-    y[threadIdx.x] = 1;
-}""", 1, 32, lambda: [np.zeros(32, np.int32)], np.ones(32)),
-    "broadcast within each warp": ("""
-extern "C" __global__ void k(float* y) {
-    __shared__ float s[2];
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int round = 0; round < 3; ++round) {
-        if (lane == round) s[warp] = 10 * warp + round;
-        __syncwarp();
-        y[threadIdx.x] = s[warp];
-        __syncwarp();
-    }
-}""", 1, 64, lambda: [floats(64)], np.repeat([2, 12], 32)),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("order", ["forward", "backward", "shuffled"])
 @pytest.mark.parametrize("what", CLEAN)
 def test_no_false_alarm(what, order):
-    """What is right passes, with the right numbers."""
+    """What is right passes, with the right numbers, and without the checker, too."""
     text, grid, block, arguments, expected = CLEAN[what]
-    given = arguments()
-    sim.launch(text, "k", grid, block, given, order=order, seed=2)
-    np.testing.assert_array_equal(given[0], expected)
+    for check in (True, False):
+        given = arguments()
+        sim.launch(text, "k", grid, block, given, order=order, seed=2, check=check, seconds=20)
+        np.testing.assert_array_equal(given[0], expected)
 
 
 def test_one_launch_after_another_is_no_race():

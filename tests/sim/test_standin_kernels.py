@@ -334,3 +334,32 @@ def test_one_module_serves_both_modes():
         race((1,), (32,), (x,))
     assert fault.value.kind == "race"
     race((1,), (32,), (x,))
+
+
+def test_launch_bounds_and_the_preprocessor():
+    """A launch beyond __launch_bounds__ fails as on a GPU; kernels count as the preprocessor leaves them."""
+    code = """
+#define MADE(NAME) extern "C" __global__ void __launch_bounds__(64) NAME##_all(float* y) { y[threadIdx.x] = 1; }
+MADE(set)
+#if 0
+extern "C" __global__ void old(float* y) {}
+#endif
+"""
+    module, y = xp.RawModule(code=code), xp.zeros(64, dtype=xp.float32)
+    kernel = module.get_function("set_all")
+    kernel((1,), (64,), (y,))
+    assert float(y.sum()) == 64
+    with pytest.raises(
+        xp.cuda.driver.CUDADriverError, match=r"__launch_bounds__\(64\), and a .* launch has 65 threads"
+    ):
+        kernel((1,), (65,), (y,))
+    with pytest.raises(xp.cuda.driver.CUDADriverError, match="the text has no kernel old"):
+        module.get_function("old")
+
+
+def test_arrays_for_vector_pointers():
+    """CuPy would let a kernel read whole numbers as floats."""
+    code = 'extern "C" __global__ void k(float4* x) { x[0].x = 1; }'
+    x = xp.zeros(4, dtype=xp.int32)
+    with pytest.raises(TypeError, match=r"C\+\+ type float4\*\): the array is int32; float4 is made of float32"):
+        xp.RawKernel(code, "k")((1,), (1,), (x,))

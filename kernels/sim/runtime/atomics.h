@@ -18,6 +18,7 @@ template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line
         const T changed = change(old);
         memcpy(&after, &changed, sizeof after);
     } while (!__atomic_compare_exchange_n(word, &before, after, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (++sim_spins > 1000) sim_yield();
     return old;
 }
 
@@ -25,14 +26,15 @@ template <class T, class F> SIM_FN T sim_change(T* p, const char* file, int line
 template <class T, class... Those> using sim_only = std::enable_if_t<(std::is_same_v<T, Those> || ...)>;
 using sim_ull = unsigned long long;
 struct __half;
+struct __half2;
 
-#define SIM_ATOMIC(name, RESULT, ...)                                                                                   \
-    template <class T, class = sim_only<T, __VA_ARGS__>>                                                                \
-    SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                                              \
-    {                                                                                                                   \
-        return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                           \
+#define SIM_ATOMIC(name, RESULT, ...)                                                                                  \
+    template <class T, class = sim_only<T, __VA_ARGS__>>                                                               \
+    SIM_FN T name(T* p, std::common_type_t<T> v, SIM_HERE)                                                             \
+    {                                                                                                                  \
+        return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return RESULT; });                          \
     }
-SIM_ATOMIC(atomicAdd, old + v, int, unsigned, sim_ull, float, double, __half)
+SIM_ATOMIC(atomicAdd, old + v, int, unsigned, sim_ull, float, double, __half, __half2)
 SIM_ATOMIC(atomicSub, old - v, int, unsigned)
 SIM_ATOMIC(atomicExch, ((void)old, v), int, unsigned, sim_ull, float)
 SIM_ATOMIC(atomicMin, v < old ? v : old, int, unsigned, sim_ull, long long)
@@ -45,5 +47,8 @@ SIM_ATOMIC(atomicDec, old == 0 || old > v ? v : old - 1, unsigned)
 template <class T, class = sim_only<T, int, unsigned, sim_ull, unsigned short>>
 SIM_FN T atomicCAS(T* p, std::common_type_t<T> expected, std::common_type_t<T> v, SIM_HERE)
 {
+#ifdef SIM_CHECK
+    sim_cas(p);
+#endif
     return sim_change(p, file_, line_, [&](T old) SIM_UNCHECKED -> T { return old == expected ? v : old; });
 }

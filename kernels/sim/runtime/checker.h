@@ -4,31 +4,9 @@
 // are ours: they know which thread of which block runs, and what the block has waited for since. Two accesses to the same
 // bytes race if at least one writes, they come from two threads, and nothing between them makes the one wait for the
 // other: no __syncthreads (block_time), no meeting of their warp (warp_time), no end of the kernel (launch_time). That
-// does not depend on the order in which threads happen to run, so one run finds them.
+// does not depend on the order in which threads happen to run, so one run finds them. Two writes of the same bytes are let
+// pass, as CUDA does: it only leaves open which of them comes last.
 #pragma once
-
-// Does the current thread know that what the trace tells of was over before?
-static bool ordered(const Worker* w, const Trace& t, Kind kind)
-{
-    if (t.time < w->launch_time) return true;  // or it never happened
-    if (kind >= SHARED) {
-        if (t.block != w->block) return true;  // another block's shared memory is other memory
-    } else if (t.block != w->block || t.spread == SEVERAL_BLOCKS)
-        return false;
-    if (t.time < w->block_time || (t.spread == ONE_THREAD && t.thread == w->current)) return true;
-    return t.spread <= ONE_WARP && t.thread >> 5 == w->current >> 5 && t.time < w->threads[w->current].warp_time;
-}
-
-static void note(const Worker* w, Trace& t, Kind kind, size_t pc)
-{
-    Spread spread = ONE_THREAD;
-    if (!ordered(w, t, kind)) {  // so both count
-        if (t.block != w->block || t.spread == SEVERAL_BLOCKS) spread = SEVERAL_BLOCKS;
-        else if (t.thread >> 5 != w->current >> 5 || t.spread == ONE_BLOCK) spread = ONE_BLOCK;
-        else spread = ONE_WARP;
-    }
-    t = {w->time, w->block, uint32_t(pc), uint16_t(w->current), spread};
-}
 
 [[noreturn]] static void report_race(Worker* w, const char* first, const char* then, Kind kind, uintptr_t offset,
                                      const Trace& other, size_t own)
@@ -40,23 +18,21 @@ static void note(const Worker* w, Trace& t, Kind kind, size_t pc)
          other.block == w->block ? "the same block" : "another block", first, At(other.pc).text);
 }
 
-[[noreturn]] static void report_outside(Worker* w, uintptr_t a, size_t bytes, const char* verb, const char* at)
+// `old = *p; do ... old = atomicCAS(p, ...)` reads p without an atomic, and that does no harm: if the number is old, so says
+// atomicCAS. Such a read races with atomics of others, but is let pass if the thread writes nothing before its atomicCAS.
+static bool has_read(const Worker* w, uintptr_t a)
 {
-    const char* kind = "out of bounds";
-    for (Fiber* f : w->fibers)
-        if (f->holds(a)) fail(kind, "%s%s of a local variable of another thread", at, verb);
-    for (const Allocation& gone : freed)
-        if (a >= gone.low && a < gone.high)
-            fail("use after free", "%s%s of an array of %zu bytes that has been freed", at, verb,
-                 size_t(gone.high - gone.low));
-    const auto next = allocations.upper_bound(a);
-    if (next != allocations.end() && next->second.low - a <= PAGE)
-        fail(kind, "%s%s of %zu bytes, %zu bytes before the beginning of an array of %zu bytes", at, verb, bytes,
-             size_t(next->second.low - a), size_t(next->second.high - next->second.low));
-    if (next != allocations.begin() && a - std::prev(next)->second.high < PAGE)
-        fail(kind, "%s%s of %zu bytes, %zu bytes behind the end of an array of %zu bytes", at, verb, bytes,
-             size_t(a - std::prev(next)->second.high), size_t(std::prev(next)->second.high - std::prev(next)->second.low));
-    fail(kind, "%s%s of %zu bytes at address %#zx, where no array lies", at, verb, bytes, size_t(a));
+    for (unsigned i = 0; i < std::min(w->read_count, RECENT_READS); ++i)
+        if (w->reads[i] == a) return true;
+    return false;
+}
+
+static void owe_nothing(Worker* w)
+{
+    w->read_count = 0;
+    if (!w->owed_at) return;
+    w->owed_at = 0;
+    report_race(w, "changes", "reads", w->owed_kind, w->owed_offset, w->owed, w->owed_pc);
 }
 
 // Where an address lies: fills in kind, offset, shadow. False: in what the checker does not look after.
@@ -75,12 +51,12 @@ static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, K
                  size_t(offset + bytes - 1), size_t(w->launch->shared_bytes));
         return true;
     }
-    if (!(a >= w->recent.low && a < w->recent.high)) {
+    if (!w->recent.holds(a)) {
         if (w->data.holds(a)) {
             kind = VARIABLE, offset = a - w->data.low, shadow = w->data_shadow;
             return a + bytes <= w->data.high;
         }
-        const Allocation* found = allocation_at(a);
+        const Allocation* found = find_array(w, a);
         if (!found) {
             if (text.holds(a)) return false;
             Dl_info file;  // a table of numbers that the compiler has made is read-only data
@@ -91,9 +67,42 @@ static bool place(Worker* w, uintptr_t a, size_t bytes, bool write, size_t pc, K
     }
     if (a + bytes > w->recent.high)
         fail("out of bounds", "%s%s of %zu bytes across the end of an array of %zu bytes", At(pc).text, verb, bytes,
-             size_t(w->recent.high - w->recent.low));
+             w->recent.bytes());
     kind = GLOBAL, offset = a - w->recent.low, shadow = w->recent.shadow;
     return shadow != nullptr;  // made before checking was switched on: bounds only
+}
+
+// g++ -ftrivial-auto-var-init=pattern fills local variables with bytes 0xfe until they are given a value. As a float that
+// is -1.7e38, which stays what it is whatever ordinary numbers are added. The checker is called before a value is stored,
+// so it looks at the value when it is called the next time.
+static void look_at_stored(Worker* w)
+{
+    const uintptr_t a = w->stored;
+    if (!a) return;
+    w->stored = 0;
+    for (size_t i = 0; w->suspect_bytes >> i; ++i)
+        if (w->suspect_bytes >> i & 1 && ((const uint8_t*)a)[i] != w->suspect_before[i]) {
+            w->current = w->stored_by;
+            report_race(w, "writes", "writes", w->stored_kind, w->stored_offset, w->suspect, w->stored_pc);
+        }
+    if (w->stored_bytes < 4) return;
+    const uint64_t filled = 0xfefefefefefefefeull;
+    const auto is_filled = [&](uintptr_t p, size_t bytes) { return !memcmp((const void*)p, &filled, bytes); };
+    if (w->stored_bytes == 16 ? !is_filled(a, 8) && !is_filled(a + 8, 8) : !is_filled(a, w->stored_bytes)) return;
+    w->current = w->stored_by;
+    fail("uninitialised", "%sthis thread writes to %s a value that comes from a local variable without a value (in check "
+         "mode such a variable is full of bytes 0xfe)", At(w->stored_pc).text, NAMES[w->stored_kind]);
+}
+
+// Of what is about to be stored, this part was written by another thread: a race if the value is another one.
+static void suspect(Worker* w, const Trace& other, size_t begin, size_t bytes)
+{
+    w->suspect = other;
+    for (size_t i = 0; i < w->stored_bytes; ++i)
+        if (w->stored_offset + i - begin < bytes) {
+            w->suspect_bytes |= 1 << i;
+            w->suspect_before[i] = ((const uint8_t*)w->stored)[i];
+        }
 }
 
 static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
@@ -104,6 +113,7 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
                             (const void*)&sim_gridDim})
         if (a - uintptr_t(own) < sizeof(sim_dim)) return;
     leave_if_asked(w, pc);
+    look_at_stored(w);
     w->recent_pc = pc;
     Kind kind;
     uintptr_t offset;
@@ -117,22 +127,41 @@ static void look(uintptr_t a, size_t bytes, bool write, bool atomic, size_t pc)
             if (!shadow->initialised[offset + i] && !w->unset_pc)  // if another thread is yet to write it, that is a race
                 w->unset_pc = pc, w->unset_at = offset, w->unset_kind = kind, w->unset_by = w->current;
     if (write) memset(shadow->initialised + offset, 1, bytes);
+    const bool cas = atomic && w->cas_at == a, paid = cas && has_read(w, a);
+    w->cas_at = 0;
+    if (paid) w->owed_at = 0;
+    if (write) owe_nothing(w);
+    else w->reads[w->read_count++ % RECENT_READS] = a;
+    if (atomic) hear(w, a);
+    if (write) {
+        w->stored = a, w->stored_offset = offset, w->stored_bytes = bytes, w->stored_pc = pc, w->stored_kind = kind;
+        w->stored_by = w->current, w->suspect_bytes = 0;
+    }
 
     if (shadow->shift && (a | bytes) & 3 && !shadow->split())
         fail("memory", "%sthere is no memory left to remember who used each of %zu bytes", At(pc).text, shadow->bytes);
     for (size_t i = offset >> shadow->shift, last = (offset + bytes - 1) >> shadow->shift; i <= last; ++i) {
         Cell& c = shadow->cells[i];
         const char* verb = write ? "writes" : "reads";
-        if (!ordered(w, c.write, kind)) report_race(w, "writes", verb, kind, offset, c.write, pc);
-        if (!atomic && !ordered(w, c.atomic, kind)) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
+        const bool after_write = ordered(w, c.write, kind);
+        if (!after_write && (!write || atomic)) report_race(w, "writes", verb, kind, offset, c.write, pc);
+        if (!atomic && !ordered_atomics(w, c.atomic, kind, a)) {
+            if (write) report_race(w, "changes", verb, kind, offset, c.atomic, pc);
+            if (w->owed_at && w->owed_at != a) owe_nothing(w);
+            w->owed_at = a, w->owed = c.atomic, w->owed_kind = kind, w->owed_offset = offset, w->owed_pc = pc;
+            continue;
+        }
+        if (paid && c.read.spread == ONE_THREAD && c.read.block == w->block && c.read.thread == w->current) c.read.time = 0;
         if (write && !ordered(w, c.read, kind)) report_race(w, "reads", verb, kind, offset, c.read, pc);
         if (atomic) note(w, c.atomic, kind, pc);
         else if (!write) note(w, c.read, kind, pc);
-        else {  // all that was before is over, or we would not be here
+        else {  // all that was before is over, or we would not be here, or it was a write of the same value
             c.read.time = c.atomic.time = 0;
-            c.write = {w->time, w->block, uint32_t(pc), uint16_t(w->current), ONE_THREAD};
+            if (!after_write) suspect(w, c.write, i << shadow->shift, size_t(1) << shadow->shift);
+            note(w, c.write, kind, pc);
         }
     }
+    if (atomic) tell(w, a);
 }
 
 #define CALLER (uintptr_t(__builtin_return_address(0)) - 1 - text_base)
@@ -141,6 +170,7 @@ void sim_atomic(const volatile void* p, int bytes, const char* file, int line)
 {
     look(uintptr_t(p), bytes, true, true, number_of(file, line));
 }
+void sim_cas(const volatile void* p) { worker->cas_at = uintptr_t(p); }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}

@@ -59,18 +59,18 @@ int sprintf(char*, const char*, ...) noexcept;
 #define SIM_FN static inline __attribute__((unused))
 #endif
 
-// Vector types: 2 and 4 elements are aligned as a whole, up to 16 bytes, so that one instruction moves them -------------
+// Vector types: 2 and 4 elements are aligned as a whole, up to 16 bytes, so that one instruction moves them -----------
 #ifdef SIM_CHECK
-// g++ shows the checker no `y[i] = f()` where f returns a struct. With an operator of its own, it is an access in there:
-// of the largest pieces that one instruction moves, which is what the hardware wants aligned.
-#define SIM_ASSIGNED(S)                                                                                                 \
+// g++ shows the checker no `y[i] = f()` where f returns a struct. With an operator of its own, it is an access in
+// there: of the largest pieces that one instruction moves, which is what the hardware wants aligned.
+#define SIM_ASSIGNED(S)                                                                                                \
     __attribute__((always_inline)) S& operator=(const S& other)                                                        \
-    {                                                                                                                   \
-        constexpr int piece = sizeof(S) % 16 == 0 && alignof(S) == 16 ? 16 : int(alignof(S));                           \
-        using Piece = typename sim_piece<piece>::type;                                                                  \
-        for (size_t i = 0; i < sizeof(S) / piece; ++i)                                                                  \
-            reinterpret_cast<Piece*>(this)[i] = reinterpret_cast<const Piece*>(&other)[i];                              \
-        return *this;                                                                                                   \
+    {                                                                                                                  \
+        constexpr int piece = sizeof(S) % 16 == 0 && alignof(S) == 16 ? 16 : int(alignof(S));                          \
+        using Piece = typename sim_piece<piece>::type;                                                                 \
+        for (size_t i = 0; i < sizeof(S) / piece; ++i)                                                                 \
+            reinterpret_cast<Piece*>(this)[i] = reinterpret_cast<const Piece*>(&other)[i];                             \
+        return *this;                                                                                                  \
     }
 template <int bytes> struct sim_piece;
 template <> struct sim_piece<1> { typedef uint8_t type __attribute__((may_alias)); };
@@ -81,54 +81,64 @@ template <> struct sim_piece<16> { typedef unsigned __int128 type __attribute__(
 #else
 #define SIM_ASSIGNED(S)
 #endif
-#define SIM_VECTOR(T, N)                                                                                                \
-    struct alignas(sizeof(T) * 2) N##2 {                                                                                \
-        T x, y;                                                                                                         \
-        SIM_ASSIGNED(N##2)                                                                                              \
-    };                                                                                                                  \
-    struct N##3 {                                                                                                       \
-        T x, y, z;                                                                                                      \
-        SIM_ASSIGNED(N##3)                                                                                              \
-    };                                                                                                                  \
-    struct alignas(sizeof(T) * 4 > 16 ? 16 : sizeof(T) * 4) N##4 {                                                      \
-        T x, y, z, w;                                                                                                   \
-        SIM_ASSIGNED(N##4)                                                                                              \
-    };                                                                                                                  \
-    SIM_FN N##2 make_##N##2(T x, T y) { return {x, y}; }                                                                \
-    SIM_FN N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }                                                        \
+template <class T> struct sim_element { using type = void; };  // what a vector is made of, for table.h
+#define SIM_VECTOR(T, N)                                                                                               \
+    struct alignas(sizeof(T) * 2) N##2 {                                                                               \
+        T x, y;                                                                                                        \
+        SIM_ASSIGNED(N##2)                                                                                             \
+    };                                                                                                                 \
+    struct N##3 {                                                                                                      \
+        T x, y, z;                                                                                                     \
+        SIM_ASSIGNED(N##3)                                                                                             \
+    };                                                                                                                 \
+    struct alignas(sizeof(T) * 4 > 16 ? 16 : sizeof(T) * 4) N##4 {                                                     \
+        T x, y, z, w;                                                                                                  \
+        SIM_ASSIGNED(N##4)                                                                                             \
+    };                                                                                                                 \
+    template <> struct sim_element<N##2> { using type = T; };                                                          \
+    template <> struct sim_element<N##3> { using type = T; };                                                          \
+    template <> struct sim_element<N##4> { using type = T; };                                                          \
+    SIM_FN N##2 make_##N##2(T x, T y) { return {x, y}; }                                                               \
+    SIM_FN N##3 make_##N##3(T x, T y, T z) { return {x, y, z}; }                                                       \
     SIM_FN N##4 make_##N##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 SIM_VECTOR(int, int) SIM_VECTOR(unsigned, uint) SIM_VECTOR(float, float) SIM_VECTOR(double, double)
-SIM_VECTOR(short, short) SIM_VECTOR(unsigned short, ushort) SIM_VECTOR(signed char, char) SIM_VECTOR(unsigned char, uchar)
+SIM_VECTOR(short, short) SIM_VECTOR(unsigned short, ushort)
+SIM_VECTOR(signed char, char) SIM_VECTOR(unsigned char, uchar)
 SIM_VECTOR(long long, longlong) SIM_VECTOR(unsigned long long, ulonglong)
 
 struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+    constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
+    constexpr operator uint3() const { return {x, y, z}; }
 };
 
-// What the runtime gives -----------------------------------------------------------------------------------------------
+// What the runtime gives ----------------------------------------------------------------------------------------------
 extern "C" {
-struct sim_dim { unsigned x, y, z; };
-extern __thread sim_dim sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them
-extern sim_dim sim_blockDim, sim_gridDim;
+extern __thread uint3 sim_threadIdx, sim_blockIdx;  // the scheduler alone writes them, for which all are a sim_dim
+extern dim3 sim_blockDim, sim_gridDim;
 extern __thread int sim_next, sim_count;  // the next thread of this block to start, and how many there are
+extern __thread unsigned sim_spins;       // atomics since somebody else ran
+void sim_yield();
 void sim_begin();                         // the next thread starts here and now
 void sim_end();                           // it has come to its end
 void sim_syncthreads(const char* op, const char* file, int line);
 int sim_vote_block(int value, int how, const char* op, const char* file, int line);
 // lay down 64 bits, wait until every lane of the mask has, get what all 32 lanes have laid down
 const uint64_t* sim_exchange(uint32_t mask, uint64_t bits, const char* op, const char* file, int line);
-void sim_source(uint32_t mask, int lane, const char* op, const char* file, int line);  // complain if it is not in the mask
+void sim_source(uint32_t mask, int lane, const char* op, const char* file, int line);  // complain if not in the mask
 uint32_t sim_activemask();
 int sim_lane();
 void sim_atomic(const volatile void* address, int bytes, const char* file, int line);  // tell the checker
+void sim_cas(const volatile void* address);  // the next one is an atomicCAS
+void sim_fence();
 void sim_range(const void* address, size_t bytes, bool write, const char* file, int line);
 void sim_assert_failed(const char* condition, const char* file, int line);
 }
-#define threadIdx (*const_cast<const sim_dim*>(&sim_threadIdx))
-#define blockIdx (*const_cast<const sim_dim*>(&sim_blockIdx))
-#define blockDim (*const_cast<const sim_dim*>(&sim_blockDim))
-#define gridDim (*const_cast<const sim_dim*>(&sim_gridDim))
+#define threadIdx (*const_cast<const uint3*>(&sim_threadIdx))
+#define blockIdx (*const_cast<const uint3*>(&sim_blockIdx))
+#define blockDim (*const_cast<const dim3*>(&sim_blockDim))
+#define gridDim (*const_cast<const dim3*>(&sim_gridDim))
 #define warpSize 32
 #define SIM_HERE const char *file_ = __builtin_FILE(), int line_ = __builtin_LINE()  // of the caller
 

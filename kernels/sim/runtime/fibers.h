@@ -65,7 +65,7 @@ struct Fiber {
     bool overflowed_at(uintptr_t address) const { return address - (uintptr_t(low) - PAGE) < PAGE; }
 };
 
-// Stacks begin at different distances from their page, or the hot ends of all of them would fall into the same cache sets.
+// Stacks begin at different distances from their page, or the hot ends of all would fall into the same cache sets.
 static size_t stagger(size_t number) { return number * 448 % 8192; }
 
 static void restart(Fiber* fiber, size_t number, void (*function)())

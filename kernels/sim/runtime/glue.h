@@ -26,7 +26,7 @@ static int sim_find(dl_phdr_info* info, size_t, void* found)
     return own;
 }
 
-static thread_local char sim_anchor = 0;  // so that there is thread-local memory: it is the block's static shared memory
+static thread_local char sim_anchor = 0;  // so that there is thread-local memory: the block's static shared memory
 extern "C" SIM_UNCHECKED void sim_find_ranges(uintptr_t* ranges)  // sim_ranges of state.h
 {
     static const sim_parts parts = [] SIM_UNCHECKED {

@@ -1,44 +1,62 @@
 // memory.h - device memory: an array ends where a page ends that must not be touched, so that one step too far is a fault.
+// To both sides of it lie gaps, many times wider than the array: an index that is wrong by a row, an image or all of the
+// array lands in nothing, not in the array that was made next. Addresses that nobody touches cost no memory.
 #pragma once
+#include <sys/resource.h>
 
 static const size_t FREED_MOST = 256;  // arrays of check mode whose addresses are kept from being used again
 
 // Fresh pages cost more than most kernels: what was freed is kept for the next array of its size, up to a gigabyte.
 // Not in check mode, where whoever still uses freed memory shall be found.
-static std::multimap<size_t, void*> spare;
+static std::multimap<size_t, Map> spare;
 static size_t spare_bytes;
 static const size_t MOST_SPARE = size_t(1) << 30;
 
-static char* take_map(size_t map_bytes)
+static size_t gap_beside(size_t body)
+{
+    rlimit addresses;
+    if (getrlimit(RLIMIT_AS, &addresses) || addresses.rlim_cur != RLIM_INFINITY) return PAGE;  // where they are rationed
+    const size_t narrowest = size_t(1) << 26, widest = size_t(1) << 36;
+    return body > widest / 16 ? widest : std::max(narrowest, 16 * body);
+}
+
+static bool new_map(Map& map)
+{
+    map.low = (char*)mmap(nullptr, map.bytes(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map.low == MAP_FAILED) return false;
+    if (!mprotect(map.low + map.gap, map.body, PROT_READ | PROT_WRITE)) return true;
+    munmap(map.low, map.bytes());
+    return false;
+}
+
+static bool take_map(Map& map)
 {
     std::lock_guard<std::mutex> lock(allocations_lock);
-    if (auto found = spare.find(map_bytes); found != spare.end()) {
-        char* map = (char*)found->second;
+    if (auto found = spare.find(map.body); found != spare.end()) {
+        map = found->second;
         spare.erase(found);
-        spare_bytes -= map_bytes;
-        return map;
+        spare_bytes -= map.body;
+        return true;
     }
-    char* map = (char*)mmap(nullptr, map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) return nullptr;
-    if (!mprotect(map + PAGE, map_bytes - 2 * PAGE, PROT_READ | PROT_WRITE)) return map;
-    munmap(map, map_bytes);
-    return nullptr;
+    map.gap = gap_beside(map.body);
+    if (new_map(map)) return true;
+    map.gap = PAGE;  // there may be memory, but not so many addresses
+    return new_map(map);
 }
 
 extern "C" void* sim_malloc(size_t bytes, int checked)
 {
-    const size_t rounded = (bytes + 15) / 16 * 16, map_bytes = (rounded + PAGE - 1) / PAGE * PAGE + 2 * PAGE;
-    if (map_bytes < bytes) return nullptr;
-    char* map = take_map(map_bytes);
-    if (!map) return nullptr;
-    char* p = map + map_bytes - PAGE - rounded;
-    Allocation made{uintptr_t(p), uintptr_t(p) + bytes, nullptr, map, map_bytes};
+    const size_t rounded = (bytes + 15) / 16 * 16;
+    Map map{nullptr, PAGE, (rounded + PAGE - 1) / PAGE * PAGE};
+    if (map.body < bytes || !take_map(map)) return nullptr;
+    char* p = map.low + map.gap + map.body - rounded;
+    Allocation made{uintptr_t(p), uintptr_t(p) + bytes, nullptr, map};
     if (checked) {
         memset(p, 0xff, rounded);  // NaN, if anybody reads it
         made.shadow = new Shadow(bytes);
         if (!made.shadow->good()) {
             delete made.shadow;
-            munmap(map, map_bytes);
+            munmap(map.low, map.bytes());
             return nullptr;
         }
     }
@@ -58,18 +76,25 @@ extern "C" void sim_free(void* p, size_t bytes)
         delete gone.shadow;
         gone.shadow = nullptr;
         // keeps the addresses, gives back the memory
-        if (mmap(gone.map, gone.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
+        const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+        if (mmap(gone.map.low + gone.map.gap, gone.map.body, PROT_NONE, how, -1, 0) != MAP_FAILED) {
             freed.push_back(gone);
             if (freed.size() <= FREED_MOST) return;
             gone = freed.front();
             freed.pop_front();
         }
-    } else if (spare_bytes + gone.map_bytes <= MOST_SPARE) {
-        spare.insert({gone.map_bytes, gone.map});
-        spare_bytes += gone.map_bytes;
+    } else if (spare_bytes + gone.map.body <= MOST_SPARE) {
+        spare.insert({gone.map.body, gone.map});
+        spare_bytes += gone.map.body;
         return;
     }
-    munmap(gone.map, gone.map_bytes);
+    munmap(gone.map.low, gone.map.bytes());
+}
+
+extern "C" size_t sim_arrays()  // how many are alive
+{
+    std::lock_guard<std::mutex> lock(allocations_lock);
+    return allocations.size();
 }
 
 static Allocation* allocation_at(uintptr_t address)

@@ -11,6 +11,8 @@
 #include "memory.h"
 #include "signals.h"
 #include "scheduler.h"
+#include "order.h"
+#include "outside.h"
 #include "checker.h"
 
 static void compute_block(Worker* w, uint64_t number)
@@ -18,15 +20,17 @@ static void compute_block(Worker* w, uint64_t number)
     const sim_dim& grid = w->launch->grid;
     sim_blockIdx = {unsigned(number % grid.x), unsigned(number / grid.x % grid.y), unsigned(number / grid.x / grid.y)};
     w->block = uint32_t(number);
-    w->block_time = ++w->time;
+    w->barrier_before = w->block_time = ++w->time;
+    w->owed_at = w->cas_at = w->read_count = 0;
+    w->heard.clear();
     w->done = w->waiting = 0;
-    w->recent_pc = w->unset_pc = 0;
+    w->recent_pc = w->unset_pc = w->stored = 0;
     w->votes[0] = 0, w->votes[1] = 1, w->votes[2] = 0;
     w->ready.clear();
     w->head = 0;
     w->current = -1;
     sim_next = 0;
-    for (auto& t : w->threads) t.status = NEW, t.file = nullptr, t.turn = 0;
+    for (auto& t : w->threads) t.status = NEW, t.file = nullptr, t.turn = 0, t.fence_time = 0;
     if ((w->launch->mode & ORDER) == SHUFFLED) std::shuffle(w->order.begin(), w->order.end(), w->random);
     memset((void*)w->shared.low, 0xff, w->shared.high - w->shared.low);  // whatever the block before left there
     if (w->dynamic.low) memset((void*)w->dynamic.low, 0xff, w->launch->shared_bytes);
@@ -45,6 +49,7 @@ static void compute_block(Worker* w, uint64_t number)
         if (thread >= 0) set_current(w, thread);
         switch_context(w->scheduler, fiber->context);
     }
+    look_at_stored(w);
     tell_unset(w);
 }
 
@@ -76,6 +81,8 @@ static void prepare(Worker* w, sim_launch* launch, std::atomic<bool>* stop)
         w->shared_shadow = new Shadow(w->shared.high - w->shared.low);
         w->dynamic_shadow = new Shadow(launch->shared_bytes);
         w->data_shadow = shadow_of_variables(w->data);
+        find_given(w);
+        w->meetings.clear();
     }
 }
 
@@ -120,7 +127,7 @@ static void compute_blocks(Worker* w, Work* work)
     const bool timed = start_clock();
 #if defined(__x86_64__)
     const unsigned control = _mm_getcsr();
-    // CuPy compiles with -ftz=true: float32 numbers below 1.2e-38 count as 0. Here that also holds of float64 below 2e-308
+    // CuPy compiles with -ftz=true: float32 below 1.2e-38 counts as 0. Here that also holds of float64 below 2e-308
     if (launch->mode & FLUSH_TO_ZERO) _mm_setcsr(control | 0x8040);
 #endif
     bool alone = w == workers[0] && work->workers > 1;

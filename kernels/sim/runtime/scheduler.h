@@ -75,7 +75,20 @@ static void wait_here(Worker* w)
     }
     w->fiber = next;
     if (thread >= 0) set_current(w, thread);
-    switch_context(own->context, next->context);
+    if (next != own) switch_context(own->context, next->context);  // chance may choose the one that yields
+}
+
+// A thread that has made many atomics without a pause may be waiting for another one: let that one go on.
+extern "C" void sim_yield()
+{
+    Worker* w = worker;
+    sim_spins = 0;
+    leave_if_asked(w, w->recent_pc);
+    if (sim_next >= sim_count && w->head == w->ready.size()) return;  // there is no other
+    const int own = w->current;
+    w->threads[own].status = READY;
+    w->ready.push_back(own);
+    wait_here(w);
 }
 
 // Barriers of the block ------------------------------------------------------------------------------------------------
@@ -87,9 +100,12 @@ static void tell_unset(Worker* w)
          NAMES[w->unset_kind], w->unset_at);
 }
 
+static void owe_nothing(Worker* w);  // see checker.h
+
 static void open_barrier(Worker* w, int last)  // the last one to arrive, if one did, need not be woken
 {
     tell_unset(w);
+    w->barrier_before = w->block_time;
     w->block_time = ++w->time;
     w->waiting = 0;
     for (int i = 0; i < 3; ++i) w->results[i] = w->votes[i];
@@ -111,6 +127,7 @@ static const Thread* somebody_at_barrier(Worker* w)
 extern "C" void sim_end()
 {
     Worker* w = worker;
+    owe_nothing(w);
     w->threads[w->current].status = DONE;
     w->done++;
     if (!w->waiting || w->waiting + w->done < sim_count) return;
@@ -125,6 +142,7 @@ static void barrier(Worker* w, const char* op, const char* file, int line)
 {
     Thread& me = w->threads[w->current];
     leave_if_asked(w, file, line);
+    owe_nothing(w);
     if (w->launch->mode & CHECKED) {
         if (w->done)
             fail("divergent barrier", "#%s:%d#this thread waits at %s, but %d of the block's %d threads have ended", file,
@@ -167,6 +185,7 @@ extern "C" const uint64_t* sim_exchange(uint32_t mask, uint64_t bits, const char
     const int own = w->current, lane = own & 31, first = own & ~31;
     const char* kind = "shuffle mask";
     leave_if_asked(w, file, line);
+    owe_nothing(w);
     Thread& me = w->threads[own];
     if (!(mask >> lane & 1))
         fail(kind, "#%s:%d#lane %d calls %s with the mask 0x%08x, in which it is not", file, line, lane, op, mask);

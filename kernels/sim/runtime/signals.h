@@ -121,10 +121,13 @@ static void on_signal(int number, siginfo_t* info, void* context)
         const size_t pc = kernel_pc(context);
         const At at(pc ? pc : w->recent_pc);
         if (number == SIGFPE) fail("division", "%sa whole number is divided by zero", at.text);
-        if (number == SIGILL) fail("undefined", "%sthe compiler could see that this can only go wrong, as a division by zero does", at.text);
+        if (number == SIGILL)
+            fail("undefined", "%sthe compiler could see that this can only go wrong, as a division by zero does",
+                 at.text);
         for (Fiber* f : w->fibers)
             if (f->overflowed_at(uintptr_t(info->si_addr)))
-                fail("stack", "%sthe thread's local variables need more than its stack of %zu KB", at.text, STACK >> 10);
+                fail("stack", "%sthe thread's local variables need more than its stack of %zu KB", at.text,
+                     STACK >> 10);
         fail("out of bounds", "%saccess to address %p, where no array lies", at.text, info->si_addr);
     }
     errno = error;

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <unordered_map>
 #include <vector>
 
 struct sim_dim { unsigned x, y, z; };
@@ -40,12 +41,15 @@ struct sim_launch {
     uint32_t guard_count, report_bytes;
     double seconds;          // of a worker's CPU time, then it is taken for a hang
     char* report;            // "" if all went well
+    const uint64_t* given;   // number of an argument and an address in it: the arrays that the kernel was handed
+    uint64_t given_count;
 };
 
 extern "C" {
 __thread sim_dim sim_threadIdx, sim_blockIdx;
 sim_dim sim_blockDim, sim_gridDim;
 __thread int sim_next, sim_count;
+__thread unsigned sim_spins;
 }
 
 enum Kind { GLOBAL, VARIABLE, SHARED, DYNAMIC };  // the last two belong to one block
@@ -62,6 +66,7 @@ struct Thread {
     uint32_t mask;       // of the exchange it waits at
     uint32_t warp_time;  // when its warp last met: what lanes did before is visible
     int turn;            // counts exchanges: results of two in a row lie in two buffers
+    uint32_t fence_time; // of its last __threadfence in this block; 0: there was none
 };
 
 // Accesses of one kind to the same bytes: the last one, and whether others were there that it did not wait for.
@@ -72,6 +77,16 @@ struct Trace {
     Spread spread;
 };
 struct Cell { Trace write, atomic, read; };
+
+// A place by which threads tell each other: one writes, calls __threadfence and changes the place by an atomic; whoever
+// changes it by an atomic later knows what had been written.
+struct Told { uint32_t until, at; };  // at this time, what had happened until then
+struct Meeting {
+    std::unordered_map<uint64_t, Told> threads;  // by block and thread: what it itself did before its fence
+    std::unordered_map<uint32_t, Told> blocks;   // by block: what all of it did before its last barrier
+    uint32_t last = 0;
+};
+struct Heard { uintptr_t place; int thread; uint32_t time; };
 
 // What check mode remembers of some memory. A cell stands for 4 bytes, or for 1 as soon as one access is smaller.
 struct Shadow {
@@ -108,23 +123,33 @@ private:
     size_t cell_bytes() const { return ((bytes >> shift) + 2) * sizeof(Cell); }
     Cell* new_cells()  // pages that nobody touches cost nothing, and large ones are cheaper to touch
     {
-        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* made = mmap(nullptr, cell_bytes(), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (made == MAP_FAILED) return nullptr;
         madvise(made, cell_bytes(), MADV_HUGEPAGE);
         return (Cell*)made;
     }
 };
 
+struct Map {  // a gap, some pages for an array, a gap
+    char* low;
+    size_t gap, body;
+    size_t bytes() const { return body + 2 * gap; }
+};
 struct Allocation {
     uintptr_t low, high;
     Shadow* shadow;  // null: made while checking was off
-    void* map;
-    size_t map_bytes;
+    Map map;
+    int argument = -1;  // of the launch; -1: reached through a pointer in memory
+    bool holds(uintptr_t address) const { return address >= low && address < high; }
+    size_t bytes() const { return high - low; }
 };
 static std::map<uintptr_t, Allocation> allocations;  // by their ends
 static std::deque<Allocation> freed;                 // not given back yet, so that a use is seen
 static std::map<uintptr_t, Shadow*> variables;       // of __device__ and __constant__ variables, by the file's data
 static std::mutex allocations_lock;
+
+static const unsigned RECENT_READS = 8;
 
 // One per worker thread: it computes one block at a time.
 struct Worker {
@@ -150,6 +175,24 @@ struct Worker {
     size_t unset_pc = 0, unset_at = 0;       // a read of what nobody had written, told when the block next meets
     Kind unset_kind = GLOBAL;
     int unset_by = 0;
+    uintptr_t stored = 0;                    // the last address written to, 0 once the value there was looked at
+    size_t stored_bytes = 0, stored_pc = 0, stored_offset = 0;
+    Kind stored_kind = GLOBAL;
+    int stored_by = 0;
+    Trace suspect{};                         // another thread's write that this one may race with,
+    uint16_t suspect_bytes = 0;              // in which of the bytes,
+    uint8_t suspect_before[16];              // and what lay there: if it still does, both wrote the same
+    std::unordered_map<uintptr_t, Meeting> meetings;  // by address
+    std::vector<Heard> heard;                // by threads of this block, at meetings
+    uint32_t barrier_before = 1;             // block_time before the last barrier
+    uintptr_t cas_at = 0;                    // the next atomic is an atomicCAS, and there
+    uintptr_t reads[RECENT_READS];           // what this thread has read since it last wrote
+    unsigned read_count = 0;
+    uintptr_t owed_at = 0;                   // a read that races with an atomic, unless an atomicCAS follows
+    Trace owed{};
+    size_t owed_offset = 0, owed_pc = 0;
+    Kind owed_kind = GLOBAL;
+    std::vector<Allocation> given;           // the arrays that the kernel may use
     Allocation recent{};                     // most accesses go where the last one went
     std::minstd_rand random;
     std::atomic<bool> asked{false};          // to leave, by a signal that came at a bad moment: see signals.h
@@ -180,7 +223,7 @@ struct At {  // as text for a report
     }
 };
 
-// End the kernel with a report: kind, then the sentence. An address in it, @0x1234@, is turned into file:line by Python.
+// End the kernel with a report: kind, then the sentence. Python turns an address in it, @0x1234@, into file:line.
 [[noreturn]] static void fail(const char* kind, const char* format, ...)
 {
     Worker* w = worker;

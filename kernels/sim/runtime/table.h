@@ -3,7 +3,8 @@
 
 namespace sim {
 // A parameter as text, such as "pcf4;" (pointer to const float) or "i8;" (long long): p = pointer, then c(onst) or
-// m(utable); f, i, u, b = floating, signed, unsigned, bool, v = void, s = a struct; then the size in bytes.
+// m(utable); f, i, u, b = floating, signed, unsigned, bool, v = void, s = a struct; then the size in bytes. Of a
+// vector such as float4 what it is made of follows: "s16:f4;".
 template <class T> int describe(char* text)
 {
     if constexpr (std::is_pointer_v<T>) {
@@ -12,6 +13,11 @@ template <class T> int describe(char* text)
         text[1] = std::is_const_v<Target> ? 'c' : 'm';
         if constexpr (std::is_void_v<Target>) return 2 + sprintf(text + 2, "v0;");
         else return 2 + describe<std::remove_cv_t<Target>>(text + 2);
+    } else if constexpr (std::is_enum_v<T>) {
+        return describe<std::underlying_type_t<T>>(text);
+    } else if constexpr (!std::is_void_v<typename sim_element<T>::type>) {
+        const int before = sprintf(text, "s%d:", int(sizeof(T)));
+        return before + describe<typename sim_element<T>::type>(text + before);
     } else {
         const char kind = std::is_same_v<T, bool> ? 'b' : std::is_floating_point_v<T> || std::is_same_v<T, __half> ? 'f'
                           : std::is_integral_v<T> ? (std::is_signed_v<T> ? 'i' : 'u') : 's';
@@ -49,9 +55,10 @@ struct Entry {
     const char* name;
     void (*run)(void**);
     int (*describe)(char*);
+    int threads;  // of a block, at most, as __launch_bounds__ says; 0: as many as the hardware takes
 };
 }  // namespace sim
 
-#define SIM_KERNEL(NAME, ...)                                                                                           \
-    {NAME, [](void** arguments) SIM_UNCHECKED { sim::run(&__VA_ARGS__, arguments); },                                   \
-     &decltype(sim::kernel_of(&__VA_ARGS__))::describe_all},
+#define SIM_KERNEL(NAME, THREADS, ...)                                                                                 \
+    {NAME, [](void** arguments) SIM_UNCHECKED { sim::run(&__VA_ARGS__, arguments); },                                  \
+     &decltype(sim::kernel_of(&__VA_ARGS__))::describe_all, int(THREADS)},

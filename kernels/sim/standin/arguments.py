@@ -24,7 +24,7 @@ PASSED_AS = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(floa
 
 def c_type(p) -> str:
     """A parameter's type, as C writes it."""
-    name = C_NAMES.get((p.kind, p.size), "void" if p.kind == "v" else f"a struct of {p.size} bytes")
+    name = C_NAMES.get((p.kind, p.size), "void" if p.kind == "v" else p.element_name or f"a struct of {p.size} bytes")
     return f"{'const ' if p.const else ''}{name}*" if p.pointer else name
 
 
@@ -68,6 +68,8 @@ def _address(where: str, p, value) -> int:
     dtype = numpy_type(p)
     if dtype is not None and value.dtype != dtype:
         raise TypeError(f"{where}: the array is {value.dtype}; it must be {dtype}, e.g. x.astype(numpy.{dtype})")
+    if dtype is None and not p.takes(value.dtype):
+        raise TypeError(f"{where}: the array is {value.dtype}; {p.element_name} is made of {p.dtype}")
     if not value.flags.c_contiguous:
         raise ValueError(
             f"{where}: the array is not C-contiguous (strides {value.strides} for shape {value.shape}), and kernels "

@@ -6,10 +6,13 @@ on memory that remembers what was written: arrays made before that count as writ
 
 from __future__ import annotations
 
+import math
 import re
 
+from ..build import preprocessed
 from ..mode import is_checking, module, ptx_arch
 from ..module import Module
+from ..text import without_comments
 from . import records
 from .arguments import bind, check_geometry
 from .cuda import MAX_SHARED, MAX_SHARED_OPT_IN, CUDADriverError
@@ -59,6 +62,11 @@ class RawModule:
         self.name_expressions = None if name_expressions is None else tuple(name_expressions)
         self._modules: dict[tuple[bool, str], Module] = {}  # with the checker or without, and as which PTX
 
+    @property
+    def _text(self) -> str:
+        """Without what the preprocessor drops, with what macros make."""
+        return preprocessed(self.code, tuple(o for o in self.options if o.startswith(("-D", "-U"))))
+
     def _module(self) -> Module:
         key = check, arch = is_checking(), ptx_arch()
         if key not in self._modules:
@@ -81,7 +89,7 @@ class RawModule:
             If there is none.
         """
         if name not in (self.name_expressions or ()):
-            remedy = _why_not_found(self.code, name, self.name_expressions)
+            remedy = _why_not_found(self._text, name, self.name_expressions)
             if remedy:
                 raise CUDADriverError(f"CUDA_ERROR_NOT_FOUND: named symbol not found: {name}; {remedy}")
         kernel = object.__new__(RawKernel)
@@ -150,8 +158,14 @@ class RawKernel:
         try:
             signature = module.signature(self.name)
         except KeyError:
-            remedy = _why_not_found(self.code, self.name, ()) or "the text has no such kernel"
+            remedy = _why_not_found(self._raw_module._text, self.name, ()) or "the text has no such kernel"
             raise CUDADriverError(f"CUDA_ERROR_NOT_FOUND: named symbol not found: {self.name}; {remedy}") from None
+        most = module.most_threads(self.name)
+        if most is not None and math.prod(block) > most:
+            raise CUDADriverError(
+                f"CUDA_ERROR_INVALID_VALUE: invalid argument: kernel {self.name} is declared with "
+                f"__launch_bounds__({most}), and a block of this launch has {math.prod(block)} threads"
+            )
         values = bind(self.name, signature, args)
         grid, block = tuple(map(int, grid)), tuple(map(int, block))
         records.launches.add(records.Launch(self.name, grid, block, int(shared_mem)))
@@ -162,7 +176,7 @@ class RawKernel:
 def _why_not_found(code: str, name: str, name_expressions) -> str | None:
     """Why NVRTC's program would have no kernel of this name, and what to do; None if it may have one."""
     bare = name.partition("<")[0]
-    text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", code, flags=re.DOTALL)
+    text = without_comments(code)
     known = f"name_expressions are {name_expressions}" if name_expressions else "there are no name_expressions"
     if not re.search(rf"\b{re.escape(bare)}\s*\(", text):
         return f"the text has no kernel {bare}"
