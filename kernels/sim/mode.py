@@ -76,7 +76,7 @@ def ptx_arch() -> str:
 
 
 class Way(NamedTuple):
-    """How kernels run: with every access looked at, or counted, or as PTX of an architecture ("": as g++ compiles them).
+    """How kernels run: every access looked at, or counted, or as PTX of an architecture ("": as g++ compiles them).
 
     Counting comes before the others.
     """
