@@ -161,6 +161,9 @@ def count_step(
     from .kernels.sim import standin
     from .kernels.sim.standin.storage import used
 
+    model.to("cpu")
+    gc.collect()
+    others = used.nbytes  # arrays that are none of this model's
     model.to("sim")
     rng = np.random.default_rng(0)
     batches = [(rng.standard_normal((batch_size, *input_size)).astype(np.float32), np.zeros(batch_size, np.int64))] * 2
@@ -175,7 +178,7 @@ def count_step(
         trainer.step(*batches[1])
     step.finish()
     rows = _rows(model, step.clock.counts)
-    return StepCounts(title or type(model).__name__, rows, tuple(crossed), used.nbytes - before, used.peak)
+    return StepCounts(title or type(model).__name__, rows, tuple(crossed), used.nbytes - before, used.peak - others)
 
 
 def _rows(model: Module, counts: dict[Account, Counts]) -> dict[str, tuple[Counts, Counts]]:

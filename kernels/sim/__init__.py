@@ -25,9 +25,9 @@ from __future__ import annotations
 from .build import CompileError, why_not
 from .faults import KernelFault, KernelWarning
 from .launching import empty, launch
-from .mode import checking
+from .mode import checking, ptx
 from .profile import profiling
 
 __all__ = [
-    "CompileError", "KernelFault", "KernelWarning", "checking", "empty", "launch", "profiling", "why_not",
+    "CompileError", "KernelFault", "KernelWarning", "checking", "empty", "launch", "profiling", "ptx", "why_not",
 ]  # fmt: skip

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import mode
 from .arguments import as_bytes, check_array, check_geometry, check_run, check_text
 from .memory import Memory
-from .mode import is_profiling
 from .module import Module
 from .parameters import Parameter
 
@@ -54,9 +54,9 @@ class Uninitialised(np.ndarray):
 
 
 @functools.lru_cache(maxsize=64)
-def module(source: str, filename: str, names: tuple[str, ...], check: bool, profiled: bool = False) -> Module:
+def module(source: str, filename: str, names: tuple[str, ...], way: mode.Way) -> Module:
     """The compiled text; the last few are kept."""
-    return Module(source, filename, names, check=check, profiled=profiled)
+    return mode.module(source, filename, names, (), way)
 
 
 def launch(
@@ -101,16 +101,24 @@ def launch(
     seed = check_run(order, seed, seconds)
     if not isinstance(args, (tuple, list)):
         raise TypeError(f"args must be a list or tuple of arrays and numbers, got {type(args).__name__}")
-    check, profiled = bool(check) and not is_profiling(), is_profiling()
-    compiled = module(source, filename, (name,) if "<" in name else (), check, profiled)
+    way = mode.way(bool(check))
+    compiled = module(source, filename, (name,) if "<" in name else (), way)
     try:
         parameters = compiled.signature(name)
     except KeyError as error:
         raise ValueError(error.args[0]) from None
+    run(compiled, name, parameters, grid, block, args, shared_mem, order, seed, seconds)
+
+
+def run(
+    compiled: Module, name: str, parameters: Sequence[Parameter], grid: tuple[int, ...], block: tuple[int, ...],
+    args: Sequence, shared_mem: int, order: str, seed: int, seconds: float | None,
+) -> None:  # fmt: skip
+    """Launch a kernel of a compiled module on NumPy arrays; see :func:`launch`."""
     if len(parameters) != len(args):
         types = ", ".join(map(str, parameters))
         raise TypeError(f"{name} takes {len(parameters)} arguments ({types}), got {len(args)}")
-    given = _Given(name, bool(check))
+    given = _Given(name, compiled.check)
     values = [given.value(i, parameter, value) for i, (parameter, value) in enumerate(zip(parameters, args))]
     try:
         compiled.launch(name, grid, block, values, shared_mem, order, seed, seconds)

@@ -95,6 +95,8 @@ class Module:
         Count them instead, see :mod:`.profile`.
     """
 
+    flushing = FLUSH_TO_ZERO  # the processor flushes tiny numbers to 0
+
     def __init__(
         self, source: str, filename: str = "kernel.cu", names: Sequence[str] = (), options: Sequence[str] = (),
         check: bool = False, profiled: bool = False,
@@ -259,7 +261,7 @@ class Module:
         pointers = (ctypes.c_void_p * max(1, len(kept)))(*[ctypes.addressof(v) for v in kept])
         report = ctypes.create_string_buffer(8192)
         given = _addresses(values) if self.check else (ctypes.c_uint64 * 0)()
-        mode = ORDERS[order] | FLUSH_TO_ZERO | (PROFILED if self.profiled else CHECKED if self.check else 0)
+        mode = ORDERS[order] | self.flushing | (PROFILED if self.profiled else CHECKED if self.check else 0)
         if threading.current_thread() is threading.main_thread():
             mode |= INTERRUPTIBLE  # Ctrl-C goes there
         described = _Launch(

@@ -82,6 +82,13 @@ def test_a_step_of_a_network(name, optimizer):
     assert 0.9 * expected < counts.peak <= 1.5 * expected, (counts.peak, expected)
 
 
+def test_memory_of_others_does_not_count():
+    """Arrays that lie on the device for another reason are not the step's."""
+    alone = count_step(small_network(), sgd, (3, 8, 8), 2).peak
+    held = to_device(np.zeros(10**6, np.float32), "sim")
+    assert count_step(small_network(), sgd, (3, 8, 8), 2).peak == alone < held.nbytes
+
+
 #: options of the Trainer -> what else crosses: mix-up sends the labels of both images
 OPTIONS = {
     "plain": ({}, []),

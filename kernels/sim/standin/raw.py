@@ -10,7 +10,7 @@ import math
 import re
 
 from ..build import preprocessed
-from ..mode import is_checking, is_profiling
+from ..mode import Way, is_checking, module, way
 from ..module import Module
 from ..text import without_comments
 from . import records
@@ -60,7 +60,7 @@ class RawModule:
             raise ValueError("the simulator runs no cooperative groups: blocks cannot wait for each other")
         self.code, self.options, self.backend = code, options, backend
         self.name_expressions = None if name_expressions is None else tuple(name_expressions)
-        self._modules: dict[tuple[bool, bool], Module] = {}  # (with the checker, with the profile)
+        self._modules: dict[Way, Module] = {}
 
     @property
     def _text(self) -> str:
@@ -68,16 +68,13 @@ class RawModule:
         return preprocessed(self.code, tuple(o for o in self.options if o.startswith(("-D", "-U"))))
 
     def _module(self) -> Module:
-        profiled = is_profiling()
-        build = check, _ = is_checking() and not profiled, profiled
-        if build not in self._modules:
+        now = way(is_checking())
+        if now not in self._modules:
             names = self.name_expressions or ()
             named = re.match(r'#line 1 "([^"\n]+)"\n', self.code)  # what a text says of its own file
             filename = named[1] if named else "kernel.cu"
-            self._modules[build] = Module(
-                self.code, filename, names=names, options=self.options, check=check, profiled=profiled
-            )
-        return self._modules[build]
+            self._modules[now] = module(self.code, filename, tuple(names), self.options, now)
+        return self._modules[now]
 
     def compile(self, log_stream=None) -> None:
         """Compile now instead of at the first launch."""
