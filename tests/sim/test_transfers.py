@@ -77,9 +77,9 @@ def test_a_step_of_a_network(name, optimizer):
     assert counts.growth == 0, "memory must not grow from step to step"
     total = counts.total
     assert total.kernels <= most_kernels and total.operations <= most_operations, total
-    assert total.allocations <= most_allocations and total.nbytes <= 7 * expected, (total, expected)
-    # what shapes say, and room for one layer's columns and for pieces of 512 bytes
-    assert 0.9 * expected < counts.peak <= 1.5 * expected, (counts.peak, expected)
+    assert total.allocations <= most_allocations and total.nbytes <= 10 * expected, (total, expected)
+    # what shapes say, and room for pieces of 512 bytes and the columns of one layer: those of a stem are large
+    assert 0.9 * expected < counts.peak <= 2 * expected, (counts.peak, expected)
 
 
 def test_memory_of_others_does_not_count():
