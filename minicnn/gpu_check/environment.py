@@ -30,7 +30,7 @@ def lines(device: str, quick: bool) -> Iterator[Line]:
         "memory": lambda: "{:,.0f} MB free of {:,.0f} MB".format(*(n / 1e6 for n in here.mem_info)),
         "driver": lambda: f"CUDA {_version(xp.cuda.runtime.driverGetVersion())}{_driver()}",
         "CUDA runtime": lambda: _version(xp.cuda.runtime.runtimeGetVersion()),
-        "NVRTC": lambda: ".".join(map(str, xp.cuda.nvrtc.getVersion())),
+        "compiler": lambda: "g++" if device == "sim" else "NVRTC " + ".".join(map(str, xp.cuda.nvrtc.getVersion())),
         "CuPy": lambda: f"{xp.__version__}" + (", of which the simulator has a stand-in" if device == "sim" else ""),
         "CUPY_TF32": lambda: os.environ.get("CUPY_TF32", "not set") + " (1: products of float32 keep 11 bits of 24)",
         "NumPy": lambda: np.__version__,
@@ -43,7 +43,7 @@ def lines(device: str, quick: bool) -> Iterator[Line]:
 def _asked(ask: Callable[[], str]) -> str:
     try:
         return ask()
-    except Exception as error:  # one fact less; the simulator has no NVRTC, for one
+    except Exception as error:  # one fact less
         return f"unknown ({type(error).__name__}: {error})"
 
 
