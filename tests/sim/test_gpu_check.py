@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from minicnn import gpu_check, kernels
-from minicnn.gpu_check import correctness, examining, report, steps, times, workloads
+from minicnn.gpu_check import correctness, environment, examining, report, steps, times, workloads
 from minicnn.gpu_check.__main__ import main
 from minicnn.kernels.cuda import backend, launcher
 from minicnn.kernels.sim import standin
@@ -60,7 +60,14 @@ def test_the_whole(tmp_path):
     assert {r[1].split(",")[0] for r in measured[3:]} == kernels.KERNELS.keys()
     facts = {r[1]: r[2] for r in rows(text, "Machine")}
     assert facts["compute capability"] == "9.0" and facts["NumPy"] == np.__version__ and "simulator" in facts["GPU"]
-    assert facts["driver"].startswith("CUDA 13.0") and facts["NVRTC"].startswith("unknown (AttributeError")
+    assert facts["driver"].startswith("CUDA 13.0") and facts["compiler"] == "g++"
+
+
+def test_a_fact_that_is_not_to_be_had(monkeypatch):
+    """One line says "unknown" and why; the others are there."""
+    monkeypatch.delattr(standin.cuda.runtime, "driverGetVersion")
+    facts = dict(line.cells for line in environment.lines("sim", quick=True))
+    assert facts["driver"].startswith("unknown (AttributeError") and facts["NumPy"] == np.__version__
 
 
 def test_a_wrong_kernel_is_named_with_its_figures(few_kernels):
