@@ -22,18 +22,19 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     x, y, half, vector = array(2, 4, 6, 6), array(2, 4, 6, 6), array(2, 4, 3, 3), array(4)
     image_size = (6, 6)
 
-    # full 3x3, pointwise 1x1, grouped, depthwise, and 3x3 with stride 2: full and depthwise
-    for grad, weight, bias, geometry, groups in (
-        (y, array(4, 4, 3, 3), vector, SAME, 1),
-        (y, array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1),
-        (y, array(4, 2, 3, 3), vector, SAME, 2),
-        (y, array(4, 1, 3, 3), None, SAME, 4),
-        (half, array(4, 4, 3, 3), vector, HALF, 1),
-        (half, array(4, 1, 3, 3), None, HALF, 4),
+    # full 3x3 in both ways, pointwise 1x1, grouped, depthwise, and 3x3 with stride 2: full and depthwise
+    for grad, weight, bias, geometry, groups, algorithm in (
+        (y, array(4, 4, 3, 3), vector, SAME, 1, "im2col"),
+        (y, array(4, 4, 3, 3), vector, SAME, 1, "winograd"),
+        (y, array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1, "auto"),
+        (y, array(4, 2, 3, 3), vector, SAME, 2, "auto"),
+        (y, array(4, 1, 3, 3), None, SAME, 4, "auto"),
+        (half, array(4, 4, 3, 3), vector, HALF, 1, "auto"),
+        (half, array(4, 1, 3, 3), None, HALF, 4, "auto"),
     ):
-        yield "conv2d", (x, weight, bias, *geometry, groups)
-        yield "conv2d_input_grad", (grad, weight, image_size, *geometry, groups)
-        yield "conv2d_weight_grad", (grad, x, weight.shape[2:], *geometry, groups)
+        yield "conv2d", (x, weight, bias, *geometry, groups, algorithm)
+        yield "conv2d_input_grad", (grad, weight, image_size, *geometry, groups, algorithm)
+        yield "conv2d_weight_grad", (grad, x, weight.shape[2:], *geometry, groups, algorithm)
     broken = array(4, 4, 3, 3)
     broken[0, 0, 0, 0] = np.nan  # then the gradient takes a path that keeps NaN where it belongs
     yield "conv2d_input_grad", (y, broken, image_size, *SAME, 1)

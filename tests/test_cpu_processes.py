@@ -156,3 +156,33 @@ print("equal")
 """
     done = python(code, house, NUMBA_DISABLE_JIT="1")
     assert done.stdout == "equal\n" and done.stderr == ""
+
+
+FAULTS = """
+import resource
+import numpy as np
+from house import cpu
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(32 << 20, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+with cpu.entering("a kernel"):
+    pass
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not os.path.exists("/proc/self/smaps"), reason="glibc's malloc only")
+def test_how_much_freed_memory_is_kept(house):
+    """An array of a step's size comes again without page faults, unless the user says that less is to be kept."""
+    pages = (32 << 20) // os.sysconf("SC_PAGE_SIZE")
+    assert int(python(FAULTS, house).stdout) < pages / 100
+    assert int(python(FAULTS, house, MINICNN_KEEP_MB="64").stdout) < pages / 100
+    for less in ("0", "8"):
+        assert int(python(FAULTS, house, MINICNN_KEEP_MB=less).stdout) > pages / 1000
+    bad = subprocess.run(
+        [sys.executable, "-c", FAULTS], env={**os.environ, "PYTHONPATH": str(house.parent), "MINICNN_KEEP_MB": "much"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert "MINICNN_KEEP_MB must be a whole number of MB" in bad.stderr and bad.returncode == 1

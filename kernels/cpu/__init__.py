@@ -23,6 +23,7 @@ import numba
 from . import jit
 
 # Every launch uses all cores already, and under Numba's workqueue layer two at a time abort the interpreter.
+MOST_KEPT_MB = 2047
 _lock = threading.RLock()
 _entered = False
 _threads: int | None = None  # None: as many as Numba says
@@ -64,16 +65,25 @@ def _keep_freed_memory() -> None:
     glibc gives large arrays pages of their own and returns them to the system each time, to be fetched and cleared
     anew. What is large it learns from what is freed, beginning at 128 KiB and up to 32 MiB, and it returns the free end
     of its memory as well: a ResNet-20 step at 32x32 took 310 ms with 38,000 page faults, and takes 260 with few. The
-    price: the process keeps the size of its largest step. Whoever sets MALLOC_ variables keeps their own rules; other
-    systems are left alone.
+    price: the process keeps the size of its largest step, up to 2 GB, or as many MB as MINICNN_KEEP_MB says (0: none).
+    Whoever sets MALLOC_ variables keeps their own rules; other systems are left alone.
     """
     mmap_threshold, trim_threshold = -3, -1  # their numbers in malloc.h
-    if sys.platform == "linux" and not any(name.startswith("MALLOC_") for name in os.environ):
+    kept = _kept_mb()
+    if sys.platform == "linux" and kept > 0 and not any(name.startswith("MALLOC_") for name in os.environ):
         with contextlib.suppress(AttributeError):  # no glibc: musl has no mallopt
             mallopt = ctypes.CDLL(None).mallopt
             # Older versions refuse more than 32 MiB. The trim threshold alone would do harm: it stops the learning.
             if mallopt(mmap_threshold, 1 << 30) or mallopt(mmap_threshold, 32 << 20):
-                mallopt(trim_threshold, (1 << 31) - 1)
+                mallopt(trim_threshold, kept << 20)
+
+
+def _kept_mb() -> int:
+    """MB of freed memory that the process may keep; at most what mallopt's int can say."""
+    said = os.environ.get("MINICNN_KEEP_MB", str(MOST_KEPT_MB))
+    if not said.isdecimal():
+        raise ValueError(f"MINICNN_KEEP_MB must be a whole number of MB, 0 or more, got {said!r}")
+    return min(int(said), MOST_KEPT_MB)
 
 
 def _belongs_to(path: str, package) -> bool:
