@@ -73,6 +73,8 @@ CASES = {
     "adaptive_avg_pool2d": (lambda x: F.adaptive_avg_pool2d(x, (2, 4)), [image]),
     "batch_norm": (lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
                    [image, away_from_zero(4), away_from_zero(4)]),
+    "batch_norm_relu": (lambda x, w, b, r: F.batch_norm(x, None, None, w, b, True, relu=6, residual=r),
+                        [image, away_from_zero(4), away_from_zero(4), away_from_zero(*image.shape)]),
     "local_response_norm": (lambda x: F.local_response_norm(x, 3, 0.5, 0.75, 2.0, average=False), [image]),
     "dropout": (lambda x: F.dropout(x, 0.4), [image]),
     "cross_entropy": (lambda z: F.cross_entropy(z, labels, label_smoothing=0.1), [x34]),
