@@ -13,7 +13,7 @@ LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.
 BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE
 
-.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-peers bench-sim clean
+.PHONY: demo test check check-rest lint parity sim mutants coverage bench bench-peers bench-overhead bench-scaling bench-sim clean
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -78,6 +78,14 @@ bench: $(VENV)/.check
 # One small step in other frameworks, each in an environment of its own that pip makes.
 bench-peers: $(VENV)/.check
 	$(BENCH) $(BIN)/python benchmarks/peers.py --venvs $(VENV)/peers $(BENCH_OPTIONS)
+
+# Microseconds of Python per operation, against PyTorch and micrograd.
+bench-overhead: $(VENV)/.check
+	$(BENCH) $(BIN)/python benchmarks/overhead.py --venvs $(VENV)/peers $(BENCH_OPTIONS)
+
+# Time and memory against batch, image size, depth and threads: one page of plots, docs/scaling.png.
+bench-scaling: $(VENV)/.check
+	$(BENCH) $(BIN)/python benchmarks/scaling.py $(BENCH_OPTIONS)
 
 bench-sim: $(VENV)/.demo
 	$(BENCH) $(BIN)/python benchmarks/simulator.py

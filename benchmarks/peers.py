@@ -34,10 +34,11 @@ PEERS = {  # name: what pip installs; old packages want the NumPy of their time
 }
 
 FORMATS = ("contiguous", "channels_last")
+VENVS = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "minicnn" / "peers"
 
 
-def environment(name: str, folder: pathlib.Path) -> pathlib.Path:
-    """The interpreter of a peer's environment, which is made if it is not there as wanted.
+def environment(name: str, folder: pathlib.Path, packages: list[str]) -> pathlib.Path:
+    """The interpreter of a peer's environment, which is made if these packages are not there as wanted.
 
     Raises
     ------
@@ -46,10 +47,10 @@ def environment(name: str, folder: pathlib.Path) -> pathlib.Path:
     """
     home = folder / name
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp, wanted = home / "installed", "\n".join(PEERS[name]) + "\n"
+    stamp, wanted = home / "installed", "\n".join(packages) + "\n"
     if not stamp.exists() or stamp.read_text() != wanted:
         venv.create(home, with_pip=True, clear=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEERS[name]]
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         constraints = home / "constraints.txt"
         constraints.write_text(OLD_SETUPTOOLS + "\n")
         pip = os.environ | {"PIP_CONSTRAINT": str(constraints)}  # also where pip builds
@@ -75,7 +76,7 @@ def own_sides(threads: int) -> dict[str, Side]:
 
 def peer_side(name: str, folder: pathlib.Path, threads: int) -> Side:
     script = STEPS / f"{name.replace('-', '_')}_step.py"
-    return Side(name, [str(environment(name, folder)), str(script), str(threads)], threads)
+    return Side(name, [str(environment(name, folder, PEERS[name])), str(script), str(threads)], threads)
 
 
 def checked_losses(side: Side) -> list[float]:
@@ -89,8 +90,7 @@ def checked_losses(side: Side) -> list[float]:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = pathlib.Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "minicnn" / "peers"
-    parser.add_argument("--venvs", type=pathlib.Path, default=default, help="their environments (default %(default)s)")
+    parser.add_argument("--venvs", type=pathlib.Path, default=VENVS, help="their environments (default %(default)s)")
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS), help="some of them")
     parser.add_argument("--rounds", type=int, default=5, help="at most so many; 0: only check the losses")
     parser.add_argument("--threads", type=int, default=2)

@@ -21,6 +21,7 @@ from .cli_lecture import lecture
 from .cli_models import table
 from .cli_options import machine_options, model_options, naming_options, picture_options, recipe_options, run_options
 from .cli_recognise import classify, evaluate
+from .cli_warmup import warmup
 from .device import check_room
 from .errors import MinicnnError
 
@@ -100,7 +101,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate, explain, kernels):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain, kernels, warmup):
     cli.add_command(_command)
 
 
@@ -115,23 +116,6 @@ def doctor() -> None:
 
     for finding in examine():
         click.echo(str(finding))
-
-
-@cli.command()
-@click.option("--float64", is_flag=True, help="Compile for float64 too (gradient checks use it).")
-def warmup(float64: bool) -> None:
-    """Compile all CPU kernels now, so that the first real use does not wait."""
-    import numpy as np
-
-    from . import kernels
-    from .kernels.samples import samples
-
-    dtypes = (np.float32, np.float64) if float64 else (np.float32,)
-    todo = [(name, arguments, dtype) for dtype in dtypes for name, arguments in samples(dtype)]
-    with kernels.use_room("cpu"):
-        for k, (name, arguments, dtype) in enumerate(todo, start=1):
-            click.echo(f"{k:3d} of {len(todo)}  {name} ({np.dtype(dtype).name})")
-            kernels.KERNELS[name](*arguments)
 
 
 def _complain(message: str) -> NoReturn:

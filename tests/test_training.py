@@ -247,13 +247,6 @@ def test_doctor_looks_at_everything(capsys):
         assert word in out
 
 
-def test_warmup_counts_k_of_n(capsys):
-    cli.cli.main(["warmup"], standalone_mode=False)
-    lines = capsys.readouterr().out.strip().split("\n")
-    n = len(lines)
-    assert lines[0].split()[:3] == ["1", "of", str(n)] and lines[-1].split()[:3] == [str(n), "of", str(n)]
-
-
 def test_samples_cover_every_kernel():
     """warmup compiles what it is given samples of: none may be missing."""
     assert {name for name, _ in mc.kernels.samples.samples()} == set(mc.kernels.KERNELS)
