@@ -78,7 +78,21 @@ def max_pool2d(draw):
         around = (left, right, top, bottom)
         if all(n >= 1 for n in np.array(shape[2:]) + (top + bottom, left + right) - _span(options) + 1):
             return ours, lambda x: unpadded(TF.pad(x, around, value=-np.inf)), arrays
-    return _if_it_fits(F.max_pool2d, TF.max_pool2d, options, arrays)
+    return _if_it_fits(F.max_pool2d, _max_pool2d, options, arrays)
+
+
+def _max_pool2d(x, padding, **options):
+    """PyTorch's, which remembers a place outside of the image for a window that sees no pixel (a 1x1 image, kernel 2,
+    padding 1, dilation 2: pixel 2 of 1), and whose backward then writes to it: over other memory, that is. Where there
+    are such windows, padding is added before, as minus infinity.
+    """
+    with torch.no_grad():
+        y, index = TF.max_pool2d(x, padding=padding, **options, return_indices=True)
+    if index.numel() == 0 or (0 <= index.min() and index.max() < x.shape[2] * x.shape[3]):
+        return TF.max_pool2d(x, padding=padding, **options)
+    (top, left), (height, width) = padding, y.shape[2:]
+    padded = TF.pad(x, (left, left, top, top), value=-np.inf)
+    return TF.max_pool2d(padded, padding=0, **options)[:, :, :height, :width]
 
 
 def _span(options) -> np.ndarray:
