@@ -72,7 +72,7 @@ def _roofline(axes, run: dict) -> None:
                   textcoords="offset points")  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlabel="FLOP per byte moved at least", ylabel="GFLOP/s",
-        title="forward of the models' convolutions (Winograd counted as direct)",
+        title="forward of convolutions, Winograd as direct",
     )  # fmt: skip
     axes.grid(alpha=0.3)
     if layers:
