@@ -9,8 +9,10 @@ import platform
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 SIZE = 3072  # rows and columns of the matrices
+COPIED = 1 << 26  # numbers of float32 in the array that is copied: 268 MB, more than any cache
 PACKAGES = ("numpy", "numba", "scipy", "torch")
 
 
@@ -51,6 +53,23 @@ def peaks(threads: int) -> dict[str, float]:
         printed = subprocess.run(command, env=os.environ | pools, capture_output=True, text=True, check=True).stdout
         found[library] = float(printed)
     return found
+
+
+def bandwidth(threads: int) -> float:
+    """GB/s that moves when a large array is copied by so many threads: what is read and what is written."""
+    import numpy as np
+
+    source, target = (
+        np.ones((threads, COPIED // threads), np.float32),
+        np.zeros((threads, COPIED // threads), np.float32),
+    )
+    times = []
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(8):
+            start = time.perf_counter()
+            list(pool.map(np.copyto, target, source))  # NumPy lets other threads run meanwhile
+            times.append(time.perf_counter() - start)
+    return 2 * source.nbytes / min(times) / 1e9
 
 
 def _peak(library: str, threads: int) -> float:

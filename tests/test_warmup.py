@@ -35,6 +35,7 @@ def test_a_step_of_one_model(capsys):
     assert TOTAL.fullmatch(total)
 
 
+@pytest.mark.compiled
 def test_a_model_with_several_heads(capsys):
     """Models that weigh their losses themselves have a step, too; sizes come from the model."""
     assert command("warmup", "--model", "googlenet") == 0
