@@ -16,8 +16,8 @@ ARCHITECTURES = ("sm_80", "sm_100")
 #: or pow, which NVIDIA and the C library compute each in its own way. All others must agree bit for bit.
 ROUNDED = {
     "conv2d", "conv2d_input_grad", "conv2d_weight_grad", "channel_stats", "batch_norm", "batch_norm_backward",
-    "local_response_norm", "local_response_norm_backward", "softmax_cross_entropy", "sgd_update", "adam_update",
-    "rmsprop_update",
+    "batch_norm_relu", "batch_norm_relu_backward", "local_response_norm", "local_response_norm_backward",
+    "softmax_cross_entropy", "sgd_update", "adam_update", "rmsprop_update",
 }  # fmt: skip
 LAUNCHED = [name for name in kernels.KERNELS if name != "matmul"]  # which is cuBLAS's business
 
