@@ -196,7 +196,7 @@ def test_joins_and_sums_cost_no_memory_either():
     memory = training_memory(added, (3, 224, 224), 512)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert table.total_memory > 500e6 and memory.activations > 30e9 and most < 50e6
+    assert table.total_memory > 500e6 and 39e9 < memory.activations < 40e9 and most < 50e6
 
 
 class OutsideKernels(running.Watcher):

@@ -40,6 +40,18 @@ NETWORKS = {
     "shufflenet_v2": ({"width": 0.5}, (3, 64, 64), (663, 864, 1298)),
 }
 # fmt: on
+#: name -> the most bytes that a step allocates in all, and holds at once: today's counts, of the optimiser with more
+MEMORY = {
+    "lenet5": (1_665_536, 1_251_328),
+    "lenet5 of the paper": (2_146_304, 1_356_288),
+    "resnet20": (49_394_688, 7_524_352),
+    "googlenet of torchvision": (8_173_568, 3_645_440),
+    "googlenet": (76_456_448, 18_861_568),
+    "mobilenet_v1": (4_166_656, 2_021_376),
+    "mobilenet_v2": (10_150_912, 4_518_400),
+    "shufflenet_v1": (7_132_672, 2_524_160),
+    "shufflenet_v2": (9_587_712, 7_761_920),
+}
 OPTIMIZERS = {
     "sgd": lambda model: optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4),
     "adam": lambda model: optim.Adam(model.parameters(), 1e-3),
@@ -77,9 +89,9 @@ def test_a_step_of_a_network(name, optimizer):
     assert counts.growth == 0, "memory must not grow from step to step"
     total = counts.total
     assert total.kernels <= most_kernels and total.operations <= most_operations, total
-    assert total.allocations <= most_allocations and total.nbytes <= 10 * expected, (total, expected)
-    # what shapes say, and room for pieces of 512 bytes and the columns of one layer: those of a stem are large
-    assert 0.9 * expected < counts.peak <= 2 * expected, (counts.peak, expected)
+    most_bytes, most_held = MEMORY[name]
+    assert total.allocations <= most_allocations and total.nbytes <= most_bytes, total
+    assert 0.9 * expected < counts.peak <= most_held, (counts.peak, expected)
 
 
 def test_memory_of_others_does_not_count():
