@@ -112,9 +112,12 @@ class ChannelShuffle(Function):
 
     @staticmethod
     def shuffle(x, rows):
-        c = x.shape[1]
-        source = np.arange(c).reshape(rows, c // rows).T.reshape(-1)  # (C,): where each channel comes from
-        return x.transpose(0, 2, 3, 1).take(source, axis=3).transpose(0, 3, 1, 2)  # (N, C, H, W)
+        n, c, h, w = x.shape
+        pixels = x.transpose(0, 2, 3, 1)  # (N, H, W, C)
+        if isinstance(x, np.ndarray):  # copying a transpose, NumPy moves g numbers at a time: more than twice as slow
+            return pixels.take(np.arange(c).reshape(rows, c // rows).T.reshape(-1), axis=3).transpose(0, 3, 1, 2)
+        pixels = pixels.reshape(n, h, w, rows, c // rows)  # (N, H, W, g, C/g)
+        return pixels.swapaxes(3, 4).reshape(n, h, w, c).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
     @staticmethod
     def forward(ctx, x, groups):
