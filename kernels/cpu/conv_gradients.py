@@ -72,7 +72,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     og = o // groups
     taps, pads, sizes, first_offset, order = _phases(dx.shape, (kh, kw), stride, padding, dilation)
     total = n * int(sizes[0, 0] * sizes[0, 1])  # phase (0, 0) has the most pixels
-    rows = rows_per_block(total, -(-len(order) // len(taps)) * og * grad.itemsize, at_least=128)
+    rows = rows_per_block(total, -(-len(order) // len(taps)) * og * grad.itemsize, at_least=256)
     pieces = splits(cg, -(-total // rows) * groups * len(taps), at_least=64)
     turned = np.empty((groups * pieces, len(order), og, cg // pieces), weight.dtype)
     finite = np.empty(o, weight.dtype)
