@@ -29,7 +29,7 @@ from ..cache import writable_folder
 FASTMATH = {"contract", "reassoc", "nsz"}
 CACHES_KEPT = 5  # folders of compiled kernels, this one included
 _NUMBAS_OWN_ORDER = ["tbb", "omp", "workqueue"]
-_running: str | None = None  # which kernel is running: one at a time, see `entering`
+running: str | None = None  # the name of the kernel that is running, under which compilations are announced
 
 
 def choose_threading_layer() -> None:
@@ -146,17 +146,6 @@ def inlined(function):
     return _compiled(function, forceinline=True)
 
 
-@contextlib.contextmanager
-def inside(name: str):
-    """While a kernel runs: compilations are announced under its name."""
-    global _running
-    before, _running = _running, name
-    try:
-        yield
-    finally:
-        _running = before
-
-
 class _Announcer(event.Listener):
     """Says what is being compiled, as a first call seems to hang for seconds. Loading from the cache is silent."""
 
@@ -172,7 +161,7 @@ class _Announcer(event.Listener):
         self.depth = max(0, self.depth - 1)
 
     def _announce(self, part: str, argument_types: tuple) -> None:
-        kernel_name = _running or part
+        kernel_name = running or part
         what = kernel_name if part == kernel_name else f"{kernel_name} ({part.replace('_', ' ')})"
         dtype = next((str(t.dtype) for t in argument_types if hasattr(t, "dtype")), "these arguments")
         kept = "kept in the cache" if CACHE_FOLDER else "not kept: the cache folder cannot be written"
