@@ -159,23 +159,23 @@ class Kernel:
         arrays have one dtype, but for statistics; what is computed element by element has one shape. What more a
         kernel asks of its shapes is said in its own file.
         """
-        on_device, kind = False, np.ndarray
-        if not isinstance(arrays[0], np.ndarray):
-            on_device, kind = _device_kind(arrays[0])
+        first, on_device, kind = arrays[0], False, np.ndarray
+        if not isinstance(first, kind):
+            on_device, kind = _device_kind(first)
         for i, a in enumerate(arrays):
             if not isinstance(a, kind) and (a is not None or i not in self.optional):
-                raise TypeError(_misplaced(self.name, i, a, arrays[0] if i else None))
-        dtype, shape = arrays[0].dtype, arrays[0].shape
+                raise TypeError(_misplaced(self.name, i, a, first if i else None))
+        dtype, shape = first.dtype, first.shape
         if dtype not in COMPUTED:
             raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")
         for a, role in zip(arrays, self.roles):
             if a is None:
                 continue
-            if role != STATISTIC and a.dtype.kind == "f" and a.dtype != dtype:
+            if a.dtype != dtype and role != STATISTIC and a.dtype.kind == "f":
                 raise TypeError(f"{self.name} was given {dtype} and {a.dtype}; convert one of them")
             if role == IMAGE and a.ndim != 4:
                 raise ValueError(f"{self.name} takes images (N, C, H, W), got shape {a.shape}")
-            if role in (FLAT, UPDATED) and a.shape != shape:
+            if a.shape != shape and role in (FLAT, UPDATED):
                 raise ValueError(f"{self.name} goes element by element, but the shapes are {shape} and {a.shape}")
         return on_device
 

@@ -16,7 +16,7 @@ def softmax_cross_entropy(logits, labels, smoothing, checked=False):
     """(N, K), labels (N,) int64 -> loss (N,) = -sum of t log p, and p (N, K) for the backward."""
     n, k = logits.shape
     one_each("softmax_cross_entropy", n, "rows of logits", labels=labels)
-    labels_in_range("softmax_cross_entropy", labels, k)  # also what was checked: here it costs nothing
+    labels_in_range("softmax_cross_entropy", labels, k)  # also what was checked: here it costs little
     loss, p = np.empty(n, logits.dtype), np.empty_like(logits)
     _softmax_cross_entropy(logits, labels, float(smoothing), loss, p)
     return loss, p

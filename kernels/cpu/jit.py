@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core import event
 
 from ..announce import announce
@@ -130,6 +131,8 @@ def _compiled(function, **options):
 
 def kernel(function):
     """Decorate a function that contains one ``prange``: its iterations run on all threads."""
+    if numba.config.DISABLE_JIT:  # then NumPy's numbers compute, which warn of 0 / 0; machine code does not
+        return np.errstate(invalid="ignore", divide="ignore")(function)
     return _compiled(function, parallel=True)
 
 
