@@ -104,7 +104,7 @@ class Context:
         self.modules = running.modules()  # the layers around it, if someone looks on
 
     def save_for_backward(self, *arrays: np.ndarray | None) -> None:
-        self.saved = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in arrays)  # NumPy's 0-d results
+        self.saved = tuple([np.asarray(a) if isinstance(a, np.generic) else a for a in arrays])  # NumPy's 0-d results
 
     @property
     def saved_tensors(self) -> tuple:
@@ -355,7 +355,7 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
                     f"{name}.backward returned a gradient of shape {part.shape} for input {i} of shape {tensor.shape}"
                 )
             part = sum_to_shape(as_blank(part) if shapes.wanted() else part, tensor.shape)
-        checked.append(part.astype(tensor.dtype, copy=False))
+        checked.append(part if part.dtype == tensor.dtype else part.astype(tensor.dtype))
     return checked
 
 
