@@ -277,13 +277,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
         parts = _input_gradients(node, grad)
         for watcher in watchers:
             watcher.backward_ends(node, grad, parts)
-        part = None
+        part, known = None, None
         for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue
             if tensor.node is None:
-                leaves = (t.data for t in node.inputs if t is not None and t.node is None)
-                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *vars(node).values(), *leaves, *parts[:i]))
+                known = known or _known_arrays(node, grad)
+                _add_to_leaf(tensor, part, may_alias=(*known, *parts[:i]))
             elif tensor.node not in pending:
                 pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
                 heapq.heappush(queue, (-tensor.node.order, tensor.node))
@@ -296,7 +296,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
-        del grad, parts, part  # they would outlive their use by one operation
+        del grad, parts, part, known  # they would outlive their use by one operation
+
+
+def _known_arrays(node: Context, grad: np.ndarray) -> list[np.ndarray]:
+    """What a backward may hand on as a gradient though it is somebody else's array."""
+    leaves = [t.data for t in node.inputs if t is not None and t.node is None]
+    return [a for a in (grad, *node.saved, *vars(node).values(), *leaves) if isinstance(a, type(grad))]
 
 
 def _starting_gradient(root: Tensor, grad) -> np.ndarray:
@@ -365,7 +371,7 @@ def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
         leaf.grad = part
     elif leaf.grad is not None:
         leaf.grad = plain_array(add(leaf.grad, part))  # NumPy makes scalars of 0-d sums
-    elif any(isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias):
+    elif any([isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias]):
         leaf.grad = part.copy(order="K")
     else:
         leaf.grad = part
