@@ -16,7 +16,7 @@ import numpy as np
 from .device import DEVICES, check_device, device_of, is_array, to_device, to_numpy
 from .errors import ArgumentError, DeviceError, DtypeError, GraphError, ScalarError, ShapeError
 
-FLOATS = (np.float16, np.float32, np.float64)
+FLOATS = frozenset(map(np.dtype, ("float16", "float32", "float64")))
 
 
 class Tensor:

@@ -26,7 +26,7 @@ class CrossEntropy(Function):
         losses, probabilities = kernels.softmax_cross_entropy(logits, labels, label_smoothing, True)  # (N,), (N, K)
         ctx.save_for_backward(probabilities, labels)
         ctx.label_smoothing = label_smoothing
-        return losses.mean(dtype=np.float64).astype(logits.dtype)  # ()
+        return (losses.sum(dtype=np.float64) / len(losses)).astype(logits.dtype)  # (), the mean
 
     @staticmethod
     def backward(ctx, grad):
@@ -96,7 +96,7 @@ def cross_entropy(logits, labels, label_smoothing: float = 0.0) -> Tensor:
     broken = np.flatnonzero(labels != np.floor(labels)) if labels.dtype.kind == "f" else ()  # NaN too
     if len(broken):
         raise LabelError(f"cross_entropy: labels must be whole numbers, got {labels[broken[0]]} for sample {broken[0]}")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    wrong = ((labels < 0) | (labels >= classes)).nonzero()[0]
     if len(wrong):
         raise LabelError(
             f"cross_entropy: label {labels[wrong[0]]} of sample {wrong[0]} is no class; {classes} logits allow "

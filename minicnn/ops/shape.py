@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -133,11 +134,11 @@ def reshape(x, *shape) -> Tensor:
     """``reshape(x, 2, -1)`` or ``reshape(x, (2, -1))``; one -1 is worked out."""
     x = as_tensor(x)
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    if any(not isinstance(n, (int, np.integer)) for n in shape):
+    if any([not isinstance(n, (int, np.integer)) for n in shape]):
         raise ShapeError(f"reshape: a shape is made of whole numbers, got {shape}")
-    known = int(np.prod([n for n in shape if n != -1], dtype=int))
+    known = math.prod([n for n in shape if n != -1])
     fits = shape.count(-1) <= 1 and (x.size % known == 0 if -1 in shape and known else known == x.size)
-    if not fits or any(n < -1 for n in shape):
+    if not fits or any([n < -1 for n in shape]):
         raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}")
     return apply_op("reshape", x, shape=shape)
 
