@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise, winograd
+from . import depthwise, grouped, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
@@ -35,6 +35,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     y = np.empty((n, *out_size, o), x.dtype)
     if cg == 1 and groups > 1:
         depthwise.forward(x, weight, bias, y, stride, padding, dilation)
+        return y
+    if grouped.pays(groups, cg, o // groups):
+        grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
         return y
     geometry = kernel_size, stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
@@ -129,6 +132,10 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
         return dx
+    if grouped.pays(groups, cg, len(weight) // groups) and grouped.input_grad(
+        grad, weight, dx, stride, padding, dilation, groups
+    ):
+        return dx
     geometry = weight.shape[1:3], stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
         grad, weight, dx, padding
@@ -153,6 +160,8 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
+    elif grouped.pays(groups, c // groups, o // groups):
+        grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
     elif not (
         _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
         and winograd.weight_grad(grad, x, dw, padding)
