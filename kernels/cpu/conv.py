@@ -43,9 +43,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
         return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
-    rows = rows_per_block(total, patch * x.itemsize, at_least=128)
-    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
+    rows = rows_per_block(total, 0 if pointwise else patch * x.itemsize, at_least=192 if pointwise else 128)
+    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     parts = groups * pieces
     turned = np.empty((0, 0, 0), x.dtype)
     if rows_at_once(patch, o // parts):  # narrow: BLAS will not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
