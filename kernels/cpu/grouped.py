@@ -22,7 +22,8 @@ from math import gcd
 import numpy as np
 
 from .conv_gradients import add_partials, phases
-from .lanes import FOUR, LANES, TWO, convolve, weight_products
+from .lanes import convolve, weight_products
+from .tile import LANES, SIDE
 
 ROW_BYTES = 512 * 1024  # the lines of one task: a small second-level cache
 TASKS = 16
@@ -44,18 +45,17 @@ def _blocks(groups: int) -> int:
     return -(-groups // LANES)
 
 
-def _up(size: int, step: int) -> int:
-    """The next multiple of ``step``."""
-    return -(-size // step) * step
+def _quartets(size: int) -> int:
+    return -(-size // SIDE)
 
 
-def _packed(weight, groups: int):
-    """(O, taps, C/G) -> (blocks of lanes, pairs of o, taps * quartets of j, 4, 2, LANES), zeros where there is none."""
-    o, taps, cg = weight.shape
-    og, blocks = o // groups, _blocks(groups)
-    filled = np.zeros((blocks * LANES, _up(og, TWO), taps, _up(cg, FOUR)), weight.dtype)
-    filled[:groups, :og, :, :cg] = weight.reshape(groups, og, taps, cg)
-    lines = filled.reshape(blocks, LANES, filled.shape[1] // TWO, TWO, taps * filled.shape[3] // FOUR, FOUR)
+def _packed(weight, kh: int):
+    """(G, O/G, KH*KW, C/G) -> (blocks of lanes, quartets of o, KH, KW*C/G, SIDE, LANES), zeros where there is none."""
+    groups, og, taps, cg = weight.shape
+    blocks, quartets = _blocks(groups), _quartets(og)
+    filled = np.zeros((blocks * LANES, quartets * SIDE, taps, cg), weight.dtype)
+    filled[:groups, :og] = weight
+    lines = filled.reshape(blocks, LANES, quartets, SIDE, kh, taps // kh * cg)
     return np.ascontiguousarray(lines.transpose(0, 2, 4, 5, 3, 1))
 
 
@@ -69,7 +69,7 @@ def _rows_per_task(n: int, rows: int, row_bytes: int) -> int:
 def forward(x, weight, bias, y, stride, padding, dilation, groups) -> None:
     """Fill y (N, OH, OW, O) from x (N, H, W, C), weight (O, KH, KW, C/G) and bias (O,) or nothing."""
     o, kh, kw, cg = weight.shape
-    packed = _packed(weight.reshape(o, kh * kw, cg), groups)
+    packed = _packed(weight.reshape(groups, o // groups, kh * kw, cg), kh)
     whole = (1, 1), (0, 0), y.shape[1:3]
     _convolve(x, packed, bias, y, (kh, kw), stride, (padding[0], padding[2]), dilation, groups, whole)
 
@@ -80,7 +80,7 @@ def _convolve(x, packed, bias, y, kernel_size, stride, before, dilation, groups,
     n, _, w, c = x.shape
     if n * size[0] * size[1] == 0:
         return
-    row_bytes = stride[0] * (w + before[1]) * LANES * _up(c // groups, FOUR) * x.itemsize
+    row_bytes = stride[0] * w * LANES * (c // groups) * x.itemsize
     rows = _rows_per_task(n, size[0], row_bytes)
     convolve(x, packed, bias, y, rows, kernel_size, stride, before, dilation, groups, step, first, size)
 
@@ -94,7 +94,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups) -> bool:
     taps, pads, sizes, first_offset, order = phases(dx.shape, (kh, kw), stride, padding, dilation)
     spacing = (dilation[0] // gcd(stride[0], dilation[0]), dilation[1] // gcd(stride[1], dilation[1]))
     turned = weight.reshape(groups, og, kh, kw, cg)[:, :, order[:, 0], order[:, 1]]  # (G, O/G, offsets, C/G)
-    turned = turned.transpose(0, 3, 2, 1).reshape(groups * cg, len(order), og)
+    turned = turned.transpose(0, 3, 2, 1)  # (G, C/G, offsets, O/G)
     none = np.empty(0, dx.dtype)
     for phase, begin in enumerate(first_offset):
         corner = (phase // stride[1], phase % stride[1])
@@ -103,7 +103,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups) -> bool:
         if count == 0:
             dx[:, corner[0] :: stride[0], corner[1] :: stride[1]] = 0  # no output saw these pixels
             continue
-        packed = _packed(np.ascontiguousarray(turned[:, begin : begin + count]), groups)
+        packed = _packed(turned[:, :, begin : begin + count], kernel_size[0])
         _convolve(grad, packed, none, dx, kernel_size, (1, 1), before, spacing, groups, (stride, corner, size))
     return True
 
@@ -113,14 +113,13 @@ def weight_grad(grad, x, dw, stride, padding, dilation, groups) -> None:
     o, kh, kw, cg = dw.shape
     n, oh, _, _ = grad.shape
     og, blocks = o // groups, _blocks(groups)
-    quartets, pairs = _up(cg, FOUR) // FOUR, _up(og, TWO) // TWO
-    row_bytes = stride[0] * x.shape[2] * LANES * quartets * FOUR * x.itemsize
+    row_bytes = stride[0] * x.shape[2] * LANES * cg * x.itemsize
     rows = _rows_per_task(n, oh, row_bytes)
     shares = min(TASKS, n * -(-oh // rows))
-    partial = np.empty((shares, blocks, kh * kw * quartets, pairs, FOUR, TWO, LANES), dw.dtype)
+    partial = np.empty((shares, blocks, kh * kw, _quartets(cg), _quartets(og), SIDE, SIDE, LANES), dw.dtype)
     weight_products(grad, x, partial, rows, (kh, kw), stride, (padding[0], padding[2]), dilation, groups)
     total = np.empty(partial.shape[1:], dw.dtype)
     add_partials(partial.reshape(shares, total.size), total.reshape(-1))
-    lines = total.reshape(blocks, kh * kw, quartets, pairs, FOUR, TWO, LANES).transpose(0, 6, 3, 5, 1, 2, 4)
-    filled = lines.reshape(blocks * LANES, pairs * TWO, kh * kw, quartets * FOUR)
+    filled = total.transpose(0, 6, 3, 5, 1, 2, 4)  # (blocks, LANES, quartets of o, SIDE, taps, quartets of j, SIDE)
+    filled = filled.reshape(blocks * LANES, _quartets(og) * SIDE, kh * kw, _quartets(cg) * SIDE)
     dw[...] = filled[:groups, :og, :, :cg].reshape(dw.shape)
