@@ -36,7 +36,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if cg == 1 and groups > 1:
         depthwise.forward(x, weight, bias, y, stride, padding, dilation)
         return y
-    if grouped.pays(groups, cg, o // groups):
+    if algorithm != "im2col" and grouped.pays(groups, cg, o // groups):
         grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
         return y
     geometry = kernel_size, stride, padding, dilation, groups
@@ -132,9 +132,8 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
         return dx
-    if grouped.pays(groups, cg, len(weight) // groups) and grouped.input_grad(
-        grad, weight, dx, stride, padding, dilation, groups
-    ):
+    by_lanes = algorithm != "im2col" and grouped.pays(groups, cg, len(weight) // groups)
+    if by_lanes and grouped.input_grad(grad, weight, dx, stride, padding, dilation, groups):
         return dx
     geometry = weight.shape[1:3], stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
@@ -160,7 +159,7 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
-    elif grouped.pays(groups, c // groups, o // groups):
+    elif algorithm != "im2col" and grouped.pays(groups, c // groups, o // groups):
         grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
     elif not (
         _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
