@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise, winograd
+from . import depthwise, grouped, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
@@ -36,13 +36,17 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if cg == 1 and groups > 1:
         depthwise.forward(x, weight, bias, y, stride, padding, dilation)
         return y
+    if algorithm != "im2col" and grouped.pays(groups, cg, o // groups):
+        grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
+        return y
     geometry = kernel_size, stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
         return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
-    rows = rows_per_block(total, patch * x.itemsize, at_least=192 if total > 4096 else 128)  # thick ones suit BLAS
-    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
+    thick = 192 if pointwise or total > 4096 else 128  # rows, as BLAS likes them; fewer where there would be few tasks
+    rows = rows_per_block(total, 0 if pointwise else patch * x.itemsize, at_least=thick)
+    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     parts = groups * pieces
     turned = np.empty((0, 0, 0), x.dtype)
     if rows_at_once(patch, o // parts):  # narrow: BLAS will not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
@@ -129,6 +133,9 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
         return dx
+    by_lanes = algorithm != "im2col" and grouped.pays(groups, cg, len(weight) // groups)
+    if by_lanes and grouped.input_grad(grad, weight, dx, stride, padding, dilation, groups):
+        return dx
     geometry = weight.shape[1:3], stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
         grad, weight, dx, padding
@@ -153,6 +160,8 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
+    elif algorithm != "im2col" and grouped.pays(groups, c // groups, o // groups):
+        grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
     elif not (
         _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
         and winograd.weight_grad(grad, x, dw, padding)
