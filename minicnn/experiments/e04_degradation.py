@@ -5,7 +5,17 @@ from __future__ import annotations
 from .. import plots
 from .base import Check, Experiment, Setup, Tables, at_least, at_most
 from .on_digits import (
-    by_epoch, by_seed, chosen, drops_at, epochs_of, error, network, of_seeds, seeded, standardised, train,
+    by_epoch,
+    by_seed,
+    chosen,
+    drops_at,
+    epochs_of,
+    error,
+    network,
+    of_seeds,
+    seeded,
+    standardised,
+    train,
 )  # fmt: skip
 
 DEPTHS = (8, 20, 56)
@@ -87,14 +97,14 @@ EXPERIMENT = Experiment(
     expected="Training error rises from plain-8 to plain-20 to plain-56, and stays near 0 for ResNets of the same "
     "depths and weights. A learning rate of 0.1 from the first step on is too much for the deepest ResNet.",
     design="6n + 2 layers as in the paper, with 8, 16, 32 maps on digits of 8x8 pixels; batch-norm after each "
-    "convolution, shortcuts A, which have no weights. SGD, momentum 0.9, weight decay 0.0001, batches of 64, 8 epochs "
-    "of 1,261 images at 0.1, from the seventh on at 0.01. Warm-up: one more epoch, at 0.01, before these, for all "
-    "networks alike. The error of a table is that of the finished network in evaluation mode, that of a curve the mean "
-    "over an epoch's batches as they were trained on.",
+    "convolution, shortcuts A, which have no weights. SGD, momentum 0.9, weight decay 0.0001, batches of 64, 8 "
+    "epochs of 1,261 images at 0.1, from the seventh on at 0.01. Warm-up: one more epoch, at 0.01, before these, for "
+    "all networks alike. The error of a table is that of the finished network in evaluation mode, that of a curve "
+    "the mean over an epoch's batches as they were trained on.",
     limits="160 to 180 steps: plain-56 is caught early, and much longer training would bring it further down (the "
-    "paper's, after 64,000 steps, is worse than plain-20 by some per cent, not by sixty). Without warm-up "
-    "ResNet-56 is itself behind ResNet-20 in most seeds at this length; PyTorch gave the same picture in a "
-    "comparison run. That deeper ResNets are better on new images needs more data than the digits.",
+    "paper's, after 64,000 steps, is worse than plain-20 by some per cent, not by sixty). Without warm-up ResNet-56 "
+    "is itself behind ResNet-20 in most seeds at this length; PyTorch gave the same picture in a comparison run. "
+    "That deeper ResNets are better on new images needs more data than the digits.",
     seeds=(0, 1, 2, 3, 4),
     quick_seeds=(0,),
     quick="One seed, with warm-up only.",

@@ -132,21 +132,21 @@ def draw(tables: Tables):
 EXPERIMENT = Experiment(
     __name__, measure, check, draw,
     title="How the gradient fares in 56 layers, before training",
-    claim="In 56 plain layers the gradient vanishes (no batch-norm) or explodes (batch-norm) on its way to the first "
-    "block; with shortcuts and batch-norm its size stays within a hundredfold.",
+    claim="In 56 plain layers the gradient vanishes (no batch-norm) or explodes (batch-norm) on its way to the "
+    "first block; with shortcuts and batch-norm its size stays within a hundredfold.",
     lecture="Network is too deep, gradients don't propagate cleanly",
-    source="He et al. 2016, section 4.1 (with batch-norm plain networks' gradients do not vanish); Yang et al. 2019, "
-    '"A Mean Field Theory of Batch Normalization" (they explode)',
-    expected="Without batch-norm and with Xavier's start, which leaves out ReLU's factor 2, a plain network's gradient "
-    "falls below a millionth. He's start keeps it on 32x32 pixels; on 8x8 it vanishes all the same, as most "
-    "of a 3x3 window on the last maps, 2x2, lies in the border of zeros. With batch-norm it does not vanish, it grows "
-    "a hundredfold and more. Residual, with batch-norm: less than a hundredfold.",
-    design="plain-56 and ResNet-56 of E4 as they start, one batch of 64 digits, forward and backward once. The length of "
-    "dL/dy, y the output of a block, for the first of the 27 blocks over that for the last.",
-    limits="This is the first step only: training changes all of it, and a gradient of healthy size is no proof that a "
-    "network learns (E4 is). Shortcuts alone are no cure: without any norm, ResNet-56 with He's start doubles its signal "
-    'in each block and its gradient explodes. The paper found "healthy norms" with batch-norm in its plain networks; '
-    "here they grow from the last block to the first by a factor of thousands. So shortcuts do not "
+    source="He et al. 2016, section 4.1 (with batch-norm plain networks' gradients do not vanish); Yang et al. "
+    '2019, "A Mean Field Theory of Batch Normalization" (they explode)',
+    expected="Without batch-norm and with Xavier's start, which leaves out ReLU's factor 2, a plain network's "
+    "gradient falls below a millionth. He's start keeps it on 32x32 pixels; on 8x8 it vanishes all the same, as most "
+    "of a 3x3 window on the last maps, 2x2, lies in the border of zeros. With batch-norm it does not vanish, it "
+    "grows a hundredfold and more. Residual, with batch-norm: less than a hundredfold.",
+    design="plain-56 and ResNet-56 of E4 as they start, one batch of 64 digits, forward and backward once. The "
+    "length of dL/dy, y the output of a block, for the first of the 27 blocks over that for the last.",
+    limits="This is the first step only: training changes all of it, and a gradient of healthy size is no proof "
+    "that a network learns (E4 is). Shortcuts alone are no cure: without any norm ResNet-56 with He's start adds to "
+    'its signal in each block, and its gradient explodes. The paper found "healthy norms" with batch-norm in its '
+    "plain networks; here they grow from the last block to the first by a factor of thousands. So shortcuts do not "
     "cure vanishing gradients in networks that have batch-norm: there nothing vanishes.",
     seeds=(0, 1, 2),
     quick_seeds=(0,),
