@@ -12,7 +12,7 @@ from .. import nn, plots
 from ..models.initial import he_fan_out
 from ..models.mobilenet_v1 import ConvBlock, SeparableBlock
 from .base import Check, Experiment, Setup, Tables, equal
-from .on_digits import CLASSES, by_seed, drops_at, error, of_seeds, seeded, standardised, train
+from .on_digits import CLASSES, by_seed, drops_at, error, of_seeds, seeded, spread, standardised, train
 
 SIDE = 8
 BLOCKS = ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1))  # maps in units of the width, stride
@@ -92,11 +92,6 @@ def check(tables: Tables) -> list[Check]:
                   spread(gained), gained.mean() > 0)
         )  # fmt: skip
     return lines
-
-
-def spread(values: np.ndarray) -> str:
-    """Mean and its standard error over the seeds."""
-    return f"{values.mean():.2f} +- {values.std(ddof=1) / math.sqrt(len(values)):.2f}"
 
 
 def draw(tables: Tables):

@@ -102,6 +102,11 @@ def of_seeds(row: dict[str, Value]) -> list[float]:
     return [value for key, value in row.items() if key.startswith("seed ")]
 
 
+def spread(values: np.ndarray) -> str:
+    """Mean and its standard error, as "0.50 +- 0.12"."""
+    return f"{values.mean():.2f} +- {values.std(ddof=1) / len(values) ** 0.5:.2f}"
+
+
 def by_epoch(values: list[float], **labels: Value) -> dict[str, Value]:
     """A row for a figure: the labels, and a column "epoch 1" ... for each epoch."""
     return {**labels, **{f"epoch {i}": round(v, 3) for i, v in enumerate(values, start=1)}}
