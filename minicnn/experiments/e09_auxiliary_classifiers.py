@@ -115,7 +115,11 @@ def check(tables: Tables) -> list[Check]:
         at_least("gain 1.2: heads make the first layer's gradient so many times longer", 10, times),
         at_least("gain 1.2, no heads: lowest training error in % (90: nothing learned)", 85, min(without)),
         Check(what, "> 0", f"{gap:.2f}", gap > 0),
-        at_most("gain 1.2, BN, no heads: highest training error in %", 10, max(found["gain 1.2, BN"])),
+        at_most(
+            "gain 1.2, BN, no heads: highest training error in %, the lowest with heads, no BN, as limit",
+            min(with_aux),
+            max(found["gain 1.2, BN"]),
+        ),
     ]
     mean = {r["network"]: r["mean"] for r in tables[TRAINING]}
     if "gain 1.2, BN, aux" in mean:
@@ -157,19 +161,19 @@ EXPERIMENT = Experiment(
     "to classify the image and receive loss. GoogLeNet was before batch normalization! With BatchNorm no longer need "
     "to use this trick.",
     source="Szegedy et al. 2014 (GoogLeNet), section 5; Szegedy et al. 2016 (Inception-v3), section 4: heads did "
-    "not help early in training, they regularise",
+    "not help early in training, only by a little at its end",
     expected="With weights that start a little too small (gain 1.2; ReLU needs 1.41, He et al. 2015) the network "
-    "without heads stays at 90 %, with heads it learns; with batch-norm it learns either way. A better start (He's) "
-    "needs no heads, a worse one (gain 1, Caffe's) is past their help within 15 epochs.",
+    "without heads stays at 90 %, with heads it learns; with batch-norm it learns either way, better than with heads "
+    "alone. A better start (He's) learns without heads, too; with a worse one (gain 1, Caffe's) heads help less.",
     design="21 convolutions 3x3, seven each of 8, 16, 32 maps, on digits of 8x8 pixels. Heads after the 7th and the "
     "14th: global average pooling and a linear layer, loss weighed by 0.3. SGD at 0.05, momentum 0.9, weight decay "
     "0.0002, gradients clipped to length 5, batches of 64, 15 epochs of 1,261 images. Weights uniform, of variance "
     "gain^2 / fan_in; biases 0.",
-    limits="The start is chosen so that heads matter: the table shows how narrow that range is. GoogLeNet was "
-    "trained with another start, a width of hundreds of maps, and for weeks; that heads were needed there, or that "
-    "they improve its accuracy, cannot be shown on digits. Later work on networks like it (Inception-v3) found no "
-    "early help.",
-    seeds=(0, 1, 2),
+    limits="The start is chosen so that heads matter: with He's they are no condition of learning, with Caffe's 15 "
+    "epochs are too few for them in some seeds. GoogLeNet was trained with another start, a width of hundreds of "
+    "maps, and for weeks; that heads were needed there, or that they improve its accuracy, cannot be shown on "
+    "digits. Later work on networks like it (Inception-v3) found no early help.",
+    seeds=(0, 1, 2, 3, 4),
     quick_seeds=(0,),
     quick="One seed; gain 1.2 only, without heads, with heads, with batch-norm.",
 )  # fmt: skip
