@@ -106,13 +106,15 @@ EXPERIMENT = Experiment(
     lecture="Two 3x3 conv has same receptive field as a single 5x5 conv, but has fewer parameters and takes less "
     "computation!",
     source="Simonyan & Zisserman 2015 (VGG), section 2.3",
-    expected="5x5 and 7x7 pixels; 18 C^2 weights against 25 C^2, 27 C^2 against 49 C^2. Where the first layer doubles "
-    "the maps, as at the beginning of VGG's stages: 13.5 C^2 against 12.5 C^2, so that there the 5x5 is the cheaper.",
+    expected="5x5 and 7x7 pixels; 18 C^2 weights against 25 C^2, 27 C^2 against 49 C^2. Where the first layer "
+    "doubles the maps, as at the beginning of VGG's stages: 13.5 C^2 against 12.5 C^2, so that there the 5x5 is the "
+    "cheaper.",
     design="Backward from one output pixel through random weights in float64, without ReLU, which could only hide "
-    "pixels: where the image's gradient is not zero, the pixel sees. Weights and multiply-adds by minicnn's counter.",
+    "pixels: where the image's gradient is not zero, the pixel sees. Weights and multiply-adds by minicnn's "
+    "counter.",
     limits="That small kernels make a network better (7 % top-1 in VGG's section 4.1, on ImageNet) does not show on "
-    "small images: only field and cost are claimed here. The field says what can be seen, not how much it counts: the "
-    "colours show that a stack gives the middle more weight.",
+    "small images: only field and cost are claimed here. The field says what can be seen, not how much it counts: "
+    "the colours show that a stack gives the middle more weight.",
     errata='"Fewer parameters" holds from C to C maps, not where the first of the two layers doubles them.',
     seeds=(0,),
 )  # fmt: skip
