@@ -17,6 +17,7 @@ from .on_digits import (
     standardised,
     train,
 )  # fmt: skip
+from .parts import tidy
 
 DEPTHS = (8, 20, 56)
 KINDS = {"plain": None, "ResNet": "A"}  # shortcut
@@ -82,7 +83,7 @@ def draw(tables: Tables):
             axes.set(title=f"{kind}, {start}", xlabel="epoch", ylim=(-2, 100))
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
+            tidy(axes)
         left.set_ylabel("training error (%)")
     return figure
 

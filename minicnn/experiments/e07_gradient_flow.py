@@ -10,6 +10,7 @@ from .. import functional as F
 from .. import nn, plots
 from .base import Check, Experiment, Setup, Tables, at_least, at_most, between
 from .on_digits import BATCH, by_seed, chosen, network, of_seeds, seeded, standardised
+from .parts import tidy
 
 DEPTH = 56
 SHORTCUTS = {"plain": None, "residual": "A"}
@@ -124,7 +125,7 @@ def draw(tables: Tables):
             axes.set_xlabel("block (the last is next to the loss)")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
+            tidy(axes)
         pair[0].set_ylabel("length of dL/dy")
     return figure
 

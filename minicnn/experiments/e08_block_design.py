@@ -21,6 +21,7 @@ from .on_digits import (
     standardised,
     train,
 )  # fmt: skip
+from .parts import tidy
 
 DEPTH, BLOCKS = 110, 18  # 6 * 18 + 2 layers
 EPOCHS, DROP, LR = 5, 4, 0.1
@@ -122,7 +123,7 @@ def draw(tables: Tables):
     right.invert_yaxis()
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     return figure
 
 

@@ -25,6 +25,7 @@ from .on_digits import (
     standardised,
     train,
 )  # fmt: skip
+from .parts import tidy
 
 LAYERS = 7  # in each of three stages: 21 in all
 EPOCHS, LR, DECAY, CLIP = 15, 0.05, 2e-4, 5.0
@@ -147,7 +148,7 @@ def draw(tables: Tables):
         axes.set(title=group, xlabel="epoch", ylim=(0, 100))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="lower left")
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     figure.axes[0].set_ylabel("training error (%)")
     return figure
 

@@ -11,6 +11,7 @@ from ..data import ArrayDataset
 from ..models.residual import conv3x3
 from .base import Check, Experiment, Setup, Tables, at_least, at_most, equal
 from .on_digits import CLASSES, STAGES, by_seed, drops_at, error, of_seeds, seeded, standardised, train
+from .parts import tidy
 
 SIDE, IMAGES, HIDDEN = 16, 300, 64
 SHIFTS = (0, 1, 2, 3, 4)  # pixels; the digit, 8x8, stays in the picture
@@ -103,7 +104,7 @@ def draw(tables: Tables):
     right.legend(fontsize=8)
     right.grid(alpha=0.3)
     for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     return figure
 
 

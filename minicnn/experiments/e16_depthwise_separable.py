@@ -13,6 +13,7 @@ from ..models.initial import he_fan_out
 from ..models.mobilenet_v1 import ConvBlock, SeparableBlock
 from .base import Check, Experiment, Setup, Tables, equal
 from .on_digits import CLASSES, by_seed, drops_at, error, of_seeds, seeded, spread, standardised, train
+from .parts import tidy
 
 SIDE = 8
 BLOCKS = ((1, 1), (2, 2), (2, 1), (4, 2), (4, 1))  # maps in units of the width, stride
@@ -117,7 +118,7 @@ def draw(tables: Tables):
     right.legend(fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     return figure
 
 

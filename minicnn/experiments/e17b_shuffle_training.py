@@ -12,6 +12,7 @@ from ..models.mobilenet_v1 import ConvBlock
 from ..models.shufflenet_v1 import ShuffleUnit
 from .base import Check, Experiment, Setup, Tables, equal
 from .on_digits import CLASSES, by_seed, drops_at, error, of_seeds, seeded, spread, standardised, train
+from .parts import tidy
 
 SIDE, MAPS, UNITS = 8, 64, 4
 GROUPS = (4, 8)
@@ -82,7 +83,7 @@ def draw(tables: Tables):
         axes.set_xticks((0, 1), ("no shuffle", "shuffle"))
         axes.grid(alpha=0.3, axis="y")
         axes.legend(fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     figure.axes[0].set(ylabel="error on held-out digits (%)")
     figure.axes[0].set_ylim(0, None)
     return figure
