@@ -85,12 +85,12 @@ def check(tables: Tables) -> list[Check]:
         lost = np.array(errors[SEPARABLE]) - errors[FULL]
         lines.append(
             Check("separable less full of the same width, mean held-out error, points", "0 to 3", spread(lost),
-                  0 <= lost.mean() <= 3)
+                  bool(0 <= lost.mean() <= 3))
         )  # fmt: skip
         gained = np.array(errors[NARROW]) - errors[SEPARABLE]
         lines.append(
             Check("narrow full less separable of as many multiply-adds, mean held-out error, points", "> 0",
-                  spread(gained), gained.mean() > 0)
+                  spread(gained), bool(gained.mean() > 0))
         )  # fmt: skip
     return lines
 

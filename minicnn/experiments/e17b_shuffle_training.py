@@ -68,7 +68,7 @@ def check(tables: Tables) -> list[Check]:
         if len(gain) > 1:
             error_of_mean = gain.std(ddof=1) / len(gain) ** 0.5
             what = f"{groups} groups: what the shuffle takes from the held-out error, points (mean +- its error)"
-            lines.append(Check(what, "> 2 errors", spread(gain), gain.mean() > 2 * error_of_mean))
+            lines.append(Check(what, "> 2 errors", spread(gain), bool(gain.mean() > 2 * error_of_mean)))
     return lines
 
 

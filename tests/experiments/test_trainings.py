@@ -242,3 +242,4 @@ def test_every_seed_lands_in_its_own_cell(name, quick, monkeypatch):
     assert {key for key, _ in cells} == {f"seed {seed}" for seed in setup.seeds}
     assert all(value - int(key.split()[1]) in (0, 1) for key, value in cells)
     assert one.check(tables) and one.draw(tables).axes
+    assert {type(line.held) for line in one.check(tables)} == {bool}  # NumPy's cannot be kept as JSON
