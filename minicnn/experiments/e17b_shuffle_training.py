@@ -103,10 +103,11 @@ EXPERIMENT = Experiment(
     "then global average pooling and a linear layer. With and without the shuffle a seed gives the same start and "
     "the same order of the images. SGD at 0.1, momentum 0.9, weight decay 0.0001, batches of 64, 8 epochs of 1,261 "
     "images, from the seventh on at 0.01. 536 held-out images.",
-    limits="One image in 536 is 0.19 points, so that single seeds say little. The first convolution shows every "
-    "group the whole picture and the last layer reads all groups: without the shuffle this is a vote of 4 or 8 "
-    "narrow networks, which for digits is not bad. Inside a unit there are a quarter of the maps, 16: with half as "
-    "many, 8 groups would have one map each, and the shuffle would change nothing. Who sees whom, exactly: E17.",
+    limits="One image in 536 is 0.19 points, so that single seeds say little, and for 8 groups twelve do not say "
+    "enough. The first convolution shows every group the whole picture and the last layer reads all groups: without "
+    "the shuffle this is a vote of 4 or 8 narrow networks, which for digits is not bad. Inside a unit there are a "
+    "quarter of the maps, 16: of 8 groups each has two, and the shuffle joins it with two others only (E17); with "
+    "half as many maps it would change nothing at all.",
     seeds=tuple(range(12)),
     quick_seeds=(0,),
     quick="One seed.",
