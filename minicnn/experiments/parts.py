@@ -42,6 +42,15 @@ def name_points(axes, names: Sequence[str], xs: Sequence[float], ys: Sequence[fl
             axes.plot(*to_data.transform(ends).T, color="0.4", linewidth=0.6, scalex=False, scaley=False)
 
 
+def largest(values: Sequence[float | None]) -> float | None:
+    """None if one of them is: the largest of numbers that are not all known is not known.
+
+    >>> largest([1.0, 3.0]), largest([1.0, None])
+    (3.0, None)
+    """
+    return None if any(v is None for v in values) else max(values)
+
+
 def furthest(a: np.ndarray, b: np.ndarray) -> float:
     """Largest |a - b|, in units of the largest |b|; 0 only if all numbers are the same."""
     return float(np.abs(a - b).max() / np.abs(b).max())
