@@ -102,7 +102,8 @@ def draw(tables: Tables):
 EXPERIMENT = Experiment(
     __name__, measure, check, draw,
     title="Two 3x3 convolutions for one 5x5",
-    claim="Two 3x3 convolutions see as much as one 5x5, three as much as one 7x7, with fewer weights and less work.",
+    claim="Two 3x3 convolutions see as much as one 5x5, three as much as one 7x7; from C to C maps, with fewer weights "
+    "and less work.",
     lecture="Two 3x3 conv has same receptive field as a single 5x5 conv, but has fewer parameters and takes less "
     "computation!",
     source="Simonyan & Zisserman 2015 (VGG), section 2.3",

@@ -11,7 +11,7 @@ import minicnn as mc
 from .. import models, nn, plots
 from ..comparison import Comparison, Network, compare
 from .base import Check, Experiment, Setup, Tables, at_least, at_most
-from .parts import milliseconds, tidy
+from .parts import milliseconds, name_points, tidy
 
 REPEATS = 3
 WAYS = ((224, "im2col"), (224, "auto"), (64, "auto"))  # side of the image, algorithm of the convolutions
@@ -154,15 +154,22 @@ def add_below(figure, timed: list[dict]) -> None:
             if kind == "dense":
                 macs = [r["multiply-adds"] / 1e9 for r in timed if r["side"] == side]
                 ends = np.array([min(macs), max(macs)])
-                axes.plot(ends, price * ends, color=colour, linewidth=0.8, linestyle="--", label=f"{price:.0f} ms each")
-            for r in of:
-                axes.annotate(r["network"], (r["multiply-adds"] / 1e9, r["forward, ms"]), xytext=(4, -8),
-                              textcoords="offset points", fontsize=6)  # fmt: skip
+                axes.plot(
+                    ends,
+                    price * ends,
+                    color=colour,
+                    linewidth=0.8,
+                    linestyle="--",
+                    label=f"median: {price:.0f} ms for 10$^9$",
+                )
         axes.set(xscale="log", yscale="log", xlabel="multiply-adds (10$^9$)", ylabel="forward of one image (ms)")
         axes.set_title(f"{side}x{side}, {algorithm}", fontsize=10)
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="lower right")
         tidy(axes)
+        shown = [r for r in timed if (r["side"], r["algorithm"]) == (side, algorithm)]
+        name_points(axes, [r["network"] for r in shown], [r["multiply-adds"] / 1e9 for r in shown],
+                    [r["forward, ms"] for r in shown])  # fmt: skip
 
 
 EXPERIMENT = Experiment(
