@@ -128,9 +128,10 @@ def check(tables: Tables) -> list[Check]:
         lines.append(at_most("BN: what heads still bring, mean training error, points", 5, gain))
     if "He's start" in mean:
         lines.append(at_most("He's start, no heads: highest training error in %", 85, max(found["He's start"])))
-        lines.append(
-            at_least("Caffe's start: lowest training error with heads in %", 85, min(found["Caffe's start, aux"]))
-        )
+        for start in ("Caffe's start", "He's start"):
+            gain = mean[start] - mean[f"{start}, aux"]
+            what = f"{start}: mean training error without heads less that with, points"
+            lines.append(Check(what, "> 0", f"{gain:.2f}", gain > 0))
     return lines
 
 
