@@ -1,5 +1,5 @@
 """The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
-``classify``, ``evaluate``, ``explain``, ``kernels``, ``doctor``, ``warmup``.
+``classify``, ``evaluate``, ``explain``, ``experiment``, ``kernels``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -15,6 +15,7 @@ import click
 from . import __version__
 from .cli_compare import compare
 from .cli_draw import draw
+from .cli_experiment import experiment
 from .cli_explain import explain
 from .cli_kernels import kernels
 from .cli_lecture import lecture
@@ -101,7 +102,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate, explain, kernels, warmup):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain, experiment, kernels, warmup):
     cli.add_command(_command)
 
 
