@@ -1,4 +1,4 @@
-"""``minicnn coursework``: exercises that grade themselves: the list, a student's check, a teacher's grading and release."""
+"""``minicnn coursework``: exercises that grade themselves: list them, check one's own, release them, grade a class."""
 
 from __future__ import annotations
 

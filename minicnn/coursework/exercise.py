@@ -43,12 +43,15 @@ class Exercise:
         should not be what minicnn does itself.
     forbidden : tuple of str
         Ops of ``minicnn.functional`` and kernels that raise "this is the op you were asked to write".
+    simulator : bool
+        Checks launch CUDA kernels, which needs g++ on Linux.
     """
 
     title: str
     asks: tuple[str, ...]
     variants: dict[str, str]
     forbidden: tuple[str, ...] = ()
+    simulator: bool = False
     checks: list[Check] = field(default_factory=list)
     name: str = ""
     folder: pathlib.Path = FOLDER

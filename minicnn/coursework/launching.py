@@ -22,6 +22,7 @@ def _launch(request: dict) -> dict:
         sim.launch(
             request["text"], request["kernel"], tuple(request["grid"]), tuple(request["block"]), args,
             shared_mem=request["shared_mem"], check=True, filename=request["filename"], order=request["order"],
+            seconds=request["seconds"],
         )  # fmt: skip
         return {"value": args, "changed": []}
     except Exception as error:  # a fault of the kernel, of g++, or of the arguments: all are the student's to mend

@@ -206,7 +206,7 @@ def in_words(error: object) -> str:
     if kind == "NotImplementedError":
         return f"not written yet ({message})" if message else "not written yet"
     if kind == "MemoryError" or kind.endswith("ArrayMemoryError"):
-        message = f"{message or 'more memory was wanted than there is'}; the limit is small on purpose"
+        message = f"more memory was wanted than a submission may have. {message}".rstrip()
     said = f"{kind}: {message}" if kind not in ("Forbidden", "WireError", "NotPermitted") else message
     if error.get("line") is not None:
         code = f" (`{str(error['code'])[:200]}`)" if error.get("code") else ""

@@ -83,7 +83,7 @@ class Student:
 
     def launch(
         self, text: str, kernel: str, grid, block, args: Sequence, shared_mem: int = 0, order: str = "forward",
-        filename: str = "submission.cu",
+        seconds: float = 5, filename: str = "submission.cu",
     ) -> list:  # fmt: skip
         """Launch a kernel of a CUDA text in the simulator's check mode; the arguments as they are afterwards.
 
@@ -98,7 +98,7 @@ class Student:
         grid, block = ([n] if isinstance(n, int) else list(n) for n in (grid, block))
         request = {
             "do": "launch", "text": text, "kernel": kernel, "grid": grid, "block": block, "args": list(args),
-            "shared_mem": shared_mem, "order": order, "filename": filename,
+            "shared_mem": shared_mem, "order": order, "seconds": seconds, "filename": filename,
         }  # fmt: skip
         return self._launch(request)["value"]
 
