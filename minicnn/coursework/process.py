@@ -178,7 +178,7 @@ class Child:
         name = signal.Signals(-status).name
         if name in ("SIGXCPU", "SIGKILL"):
             return f"it used more than {self.limits.cpu} seconds of the processor; is there an endless loop?"
-        return f"the process was ended by {name}: out of memory ({self.limits.memory} MB), or a fault in C code"
+        return f"the process was ended by {name}"
 
 
 def _exactly(stream, count: int) -> bytes:

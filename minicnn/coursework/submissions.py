@@ -1,4 +1,4 @@
-"""What students hand in: Python files and notebooks, loose, in folders, in zips of a learning platform."""
+"""The text of a submission: of a Python file, or of the tagged cells of a notebook. ``collecting.py`` finds them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,23 @@ def read(path: pathlib.Path) -> str:
     FileError
         It cannot be read, is too large, or is a notebook without a tagged cell.
     """
+    return text_of(data_of(path), path.name)
+
+
+def data_of(path: pathlib.Path) -> bytes:
+    """The bytes of a file that may be a submission; FileError if there are too many, or if it cannot be read."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise FileError(f"{path.name} has {path.stat().st_size} bytes; at most {LARGEST} are read")
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise FileError(f"cannot read {path.name}: {error.strerror or error}") from None
-    return text_of(data, path.name)
+    if len(data) > LARGEST:
+        raise FileError(f"{path.name} has more than {LARGEST} bytes; that is no solution")
+    return data
 
 
 def text_of(data: bytes, name: str) -> str:
-    """The same for a file's bytes."""
+    """The Python text in the bytes of a file."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
