@@ -108,8 +108,10 @@ def grade(folder, table, names, variant, students, feedback, hints, seed, second
 @click.option("--exercise", "names", multiple=True, help="Which, such as ex05; default: all.")
 @click.option("--variant", help="Of one exercise; default: its first.")
 @click.option("--hints", type=click.Choice(HINTS), default="full", show_default=True, help="What students are told.")
-@click.option("--for", "target", type=click.Choice(["students", "nbgrader", "gradescope"]), default="students",
-              show_default=True, help="Files and notebooks; nbgrader's source folder; Gradescope's autograder zips.")  # fmt: skip
+@click.option(
+    "--for", "target", type=click.Choice(["students", "nbgrader", "gradescope"]), default="students", show_default=True,
+    help="Files and notebooks; nbgrader's source folder; Gradescope's autograder zips.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the hidden inputs; default: drawn, and printed.")
 def release(folder, names, variant, hints, target, seed) -> None:
     """Write what students get into FOLDER: the task, the stub, how to check; no solution, no planted mistake."""

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import FileError
 from .submissions import LARGEST, data_of
@@ -34,6 +34,7 @@ class Found:
     path: str  # as it lies in the folder, with zips as folders
     data: bytes = b""
     reason: str = ""
+    other: bool = False  # a file that can be no submission: it only says who handed in
 
     @property
     def name(self) -> str:
@@ -61,12 +62,19 @@ def collect(folder: pathlib.Path) -> list[Found]:
         elif entry.name.lower().endswith(SUFFIXES):
             student = split_name(entry.name)[0] or _student_of_file(entry.name)
             found.append(_file(student, entry, entry.name))
-    return found
+    return _without_others(found)
+
+
+def _without_others(found: list[Found]) -> list[Found]:
+    """What can be no submission counts only where a student has nothing else."""
+    serious = {one.student for one in found if not one.other}
+    kept = {one.student: one for one in found if one.other and one.student not in serious}
+    return [one for one in found if not one.other or kept.get(one.student) is one]
 
 
 def all_in(folder: pathlib.Path) -> list[Found]:
     """All files below a folder that holds one student's work."""
-    return [found for found in _of_folder(folder) if not found.reason or found.path != folder.name]
+    return _without_others(_of_folder(folder))
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -102,8 +110,14 @@ def _of_folder(folder: pathlib.Path) -> list[Found]:
         if path.name.lower().endswith(SUFFIXES):
             found.append(_file(student, path, shown))
         elif path.suffix.lower() == ".zip":
-            found += [Found(student, f.path, f.data, f.reason) for f in _members(path, shown)]
-    return found or [Found(student, folder.name, reason="there is no .py or .ipynb file in the folder")]
+            found += [replace(f, student=student) for f in _members(path, shown)]
+        else:
+            found.append(_no_submission(student, shown))
+    return found or [Found(student, folder.name, reason="the folder is empty", other=True)]
+
+
+def _no_submission(student: str, shown: str) -> Found:
+    return Found(student, shown, reason="this is no .py and no .ipynb file", other=True)
 
 
 def _ignored(path: str) -> bool:
@@ -123,8 +137,8 @@ def _of_zip(path: pathlib.Path) -> list[Found]:
     is_class = any(split_name(parts[0])[0] for parts in below if parts) or len(folders) > 1
     if not is_class:
         students = [split_name(path.name)[0] or path.stem] * len(members)
-    found = [Found(student or path.stem, f.path, f.data, f.reason) for student, f in zip(students, members)]
-    return found or [Found(path.stem, path.name, reason="there is no .py or .ipynb file in the zip")]
+    found = [replace(f, student=student or path.stem) for student, f in zip(students, members)]
+    return found or [Found(path.stem, path.name, reason="the zip is empty", other=True)]
 
 
 def _student_in(parts: list[str]) -> str:
@@ -149,7 +163,10 @@ def _unzipped(file, shown: str, depth: int, left: list[int]) -> Iterator[Found]:
             for info in sorted(infos, key=lambda i: i.filename):
                 name = "/".join(p for p in info.filename.replace("\\", "/").split("/") if p not in ("", ".", ".."))
                 inner = name.lower().endswith(".zip")
-                if info.is_dir() or _ignored(name) or not (inner or name.lower().endswith(SUFFIXES)):
+                if info.is_dir() or _ignored(name):
+                    continue
+                if not inner and not name.lower().endswith(SUFFIXES):
+                    yield _no_submission("", f"{shown}/{name}")
                     continue
                 most = 16 * LARGEST if inner else LARGEST
                 data, reason = _member(archive, info, min(most, left[0]))

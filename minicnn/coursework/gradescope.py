@@ -24,12 +24,12 @@ SETUP = """#!/usr/bin/env bash
 # Gradescope runs this once, when the image is built.
 set -euo pipefail
 apt-get update
-apt-get install -y python3 python3-pip
+apt-get install -y python3 python3-pip{more}
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "minicnn needs Python 3.11 or newer: choose a newer base image (Ubuntu 24.04) in the autograder's settings"
     exit 1
 }
-python3 -m pip install --break-system-packages 'numpy>=2' 'pillow>=10.1' 'tqdm>=4.66' 'safetensors>=0.4.5'
+python3 -m pip install --break-system-packages 'numpy>=2'
 """
 RUN = """#!/usr/bin/env bash
 # Gradescope runs this for each submission.
@@ -42,9 +42,10 @@ exec python3 -m minicnn.coursework.gradescope settings.json /autograder/submissi
 def autograder(one: Exercise, variant: str, hints: str, seed: int) -> bytes:
     """The zip to be uploaded: setup.sh, run_autograder, settings.json, package/."""
     settings = {"exercise": one.name, "variant": variant, "hints": hints, "seed": seed}
+    setup = SETUP.replace("{more}", " g++" if one.simulator else "")  # the simulator compiles kernels
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in (("setup.sh", SETUP), ("run_autograder", RUN)):
+        for name, text in (("setup.sh", setup), ("run_autograder", RUN)):
             _add(archive, name, text.encode(), executable=True)
         _add(archive, "settings.json", json.dumps(settings, indent=1).encode())
         for name, path in _package(one):

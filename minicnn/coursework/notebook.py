@@ -1,7 +1,7 @@
 """Checks inside a notebook, on what its cells have defined: for students, and for nbgrader's cells.
 
-Here the submission runs in the same process as the check. That is how nbgrader works; ``minicnn coursework grade`` takes
-the same notebook and runs it in a process of its own.
+Here the submission runs in the same process as the check. That is how nbgrader works; ``minicnn coursework grade``
+takes the same notebook and runs it in a process of its own.
 """
 
 from __future__ import annotations

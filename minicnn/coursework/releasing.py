@@ -14,20 +14,19 @@ from .exercise import Exercise
 
 HOW = """# {title}
 
-The task is in `task.md`. Write your answer into `{name}.py`, or into the tagged cell of `{name}.ipynb`; hand in one of them
-under its name.
+The task is in `task.md`. Write your answer into `{name}.py`, or into the tagged cell of
+`{name}.ipynb`, and hand in one of them under its name.
 
-Check it yourself, as often as you like:
+With minicnn installed, check it yourself, as often as you like:
 
-    pip install minicnn-from-scratch
     minicnn coursework check {name}.py
 
-Your file runs in a process of its own, without files, network or other processes, with NumPy and minicnn{forbidden}.
-It is graded with other numbers of the same kind. The checks, {points} points in all:
+Your file runs in a process of its own, with NumPy and minicnn, without files, network or other
+processes.{forbidden} It is graded with other numbers of the same kind. The checks, {points} points in all:
 
 {checks}
 """
-NBGRADER = """# nbgrader's configuration: the folders source/, release/, submitted/, autograded/, feedback/ lie beside this file.
+NBGRADER = """# nbgrader's configuration; source/, release/, submitted/, autograded/ and feedback/ lie beside this file.
 c = get_config()
 c.CourseDirectory.course_id = "minicnn"
 c.ExecutePreprocessor.timeout = 120
@@ -81,7 +80,7 @@ def stub(one: Exercise, variant: str, hints: str) -> str:
 
 
 def _for_students(one: Exercise, variant: str, hints: str, seed: int) -> Iterator[tuple[str, bytes]]:
-    forbidden = f"; {', '.join(one.forbidden)} of minicnn cannot be used" if one.forbidden else ""
+    forbidden = f" Of minicnn, you cannot use {', '.join(one.forbidden)}." if one.forbidden else ""
     checks = "\n".join(f"- {c.points}: {(c.run.__doc__ or c.category).strip()}" for c in one.checks)
     how = HOW.format(title=one.title, name=one.name, forbidden=forbidden, points=one.points, checks=checks)
     cells = [
@@ -97,7 +96,7 @@ def _for_students(one: Exercise, variant: str, hints: str, seed: int) -> Iterato
 
 
 def _for_nbgrader(one: Exercise, variant: str, hints: str, seed: int) -> Iterator[tuple[str, bytes]]:
-    """The instructor's version: nbgrader itself cuts out solutions and hidden tests (`nbgrader generate_assignment`)."""
+    """The instructor's version: `nbgrader generate_assignment` cuts out solutions and hidden tests."""
     cells = [
         markdown("task", one.text("task.md", variant), _nbgrader(f"{one.name}_task", locked=True)),
         code("answer", one.text("solution.py", variant), _nbgrader(f"{one.name}_answer", solution=True)),
