@@ -103,8 +103,8 @@ def main(settings: str, folder: str, out: str) -> None:
     found, note = pick(one, collecting.all_in(pathlib.Path(folder)), alone=True)
     report = running.Report(one, variant, seed)
     try:
-        if found is None:
-            raise FileError(note)
+        if found is None or found.reason:
+            raise FileError(note if found is None else found.reason)
         text = exercise.with_constant(submissions.text_of(found.data, found.name), "VARIANT", variant)
         report = running.run(one, text, found.name, variant, seed)
     except FileError as error:

@@ -104,7 +104,7 @@ def pick(one: Exercise, found: Sequence[collecting.Found], alone: bool) -> tuple
     """
     named = [(f, _exercise_of(f)) for f in found]
     fits = [f for f, its in named if its is one]
-    loose = [f for f, its in named if its is None]
+    loose = [f for f, its in named if its is None and not f.reason]
     if not fits and alone and len(loose) == 1:
         fits = loose
     if fits:
