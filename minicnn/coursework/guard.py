@@ -30,6 +30,9 @@ REFUSED = {
     "socket.": "a submission may not use the network",
     "ctypes.": "a submission may not call into C", "resource.": "a submission may not change limits",
     "cpython.PyInterpreterState_New": "a submission may not start interpreters",
+    **dict.fromkeys(
+        ("gc.get_objects", "gc.get_referrers", "gc.get_referents"), "a submission may not look for other's objects"
+    ),
     "cpython._PySys_ClearAuditHooks": "a submission may not remove the audit hook",
     **{f"os.{what}": "a submission may not change files" for what in (
         "remove", "rename", "rmdir", "mkdir", "link", "symlink", "truncate", "chmod", "chown", "utime", "chdir",
@@ -81,6 +84,7 @@ def close(open_to: Iterable[str], limits: dict) -> None:
     folders = sorted({os.path.realpath(f) for f in open_to if f and os.path.exists(f)})
     closed = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "exercises"))
     import_all()
+    _without_fork()
     landlock(folders, closed)
     sys.addaudithook(_hook(tuple(folders), closed))
 
@@ -93,6 +97,19 @@ def import_all() -> None:
 
     from .. import functional, models, nn, optim, summary  # noqa: F401
     from ..data import loader  # noqa: F401
+
+
+def _without_fork() -> None:
+    """What subprocess starts processes with raises no audit event of its own."""
+    spawning = sys.modules.get("_posixsubprocess")
+
+    def fork_exec(*arguments):
+        raise NotPermitted(NO_PROCESS)
+
+    if spawning is not None:
+        spawning.fork_exec = fork_exec
+        if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
+            sys.modules["subprocess"]._fork_exec = fork_exec
 
 
 def _hook(folders: tuple[str, ...], closed: str):
@@ -131,7 +148,7 @@ def _hook(folders: tuple[str, ...], closed: str):
 
 # Landlock: the Linux kernel's own fence, for any process (its documentation: userspace-api/landlock) -----------------
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # system calls, the same on all processors
-_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3  # and nothing may be executed
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -165,7 +182,7 @@ def landlock(folders: list[str], closed: str) -> bool:
         return False
     for path in _around(folders, closed):
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        allowed = _EXECUTE | _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)
+        allowed = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)
         rule = _Beneath(allowed, fd)
         libc.syscall(_ADD, ruleset, ctypes.c_int(1), ctypes.byref(rule), ctypes.c_uint32(0))
         os.close(fd)

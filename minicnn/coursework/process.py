@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -73,7 +74,7 @@ class Child:
             stderr=None if show else subprocess.PIPE, cwd=self._folder.name, env=_environment(self._folder.name),
             start_new_session=True,
         )  # fmt: skip
-        self._replies: queue.Queue = queue.Queue()
+        self._replies: queue.Queue = queue.Queue(maxsize=1)  # who floods us waits
         self._threads = [threading.Thread(target=self._receive, daemon=True)]
         if not show:
             self._threads.append(threading.Thread(target=self._drain, daemon=True))
@@ -129,14 +130,17 @@ class Child:
         else:
             self._process.kill()
         self._process.wait()
-        for thread in self._threads:
-            thread.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                try:
-                    stream.close()
-                except (OSError, ValueError):  # the pipe is broken, as it should be by now
-                    continue
+        until = time.monotonic() + 2  # if a process got away that holds the pipes, they are left to it
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
+            with contextlib.suppress(queue.Empty):
+                self._replies.get_nowait()  # a reply that nobody wants lets its thread go on, to the end
+            for thread in self._threads:
+                thread.join(timeout=0.01)
+        if not any(thread.is_alive() for thread in self._threads):
+            for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError, ValueError):  # a broken pipe, as it should be by now
+                        stream.close()
         self._folder.cleanup()
 
     @property

@@ -71,6 +71,14 @@ BAD = {
     "fork": ("import os\ndef twice(x):\n    while True: os.fork()", "may not start processes"),
     "a process": ("import subprocess\ndef twice(x): subprocess.run(['true'])", "may not start processes"),
     "a kill": ("import os\ndef twice(x): os.kill(os.getppid(), 9)", "may not send signals"),
+    "a process by the back door": (
+        "import _posixsubprocess\ndef twice(x): _posixsubprocess.fork_exec()", "may not start processes",
+    ),
+    "our objects": ("import gc\ndef twice(x): gc.get_objects()", "may not look for"),
+    "a flood of replies": (
+        "import os, contextlib\nwhile True:\n    for fd in range(3, 9):\n        with contextlib.suppress(OSError):\n"
+        "            os.write(fd, b'MCW1' + bytes(7) + bytes([2]) + bytes(8) + b'[]')\n", "no reply",
+    ),
     "the network": ("import socket\ndef twice(x): socket.socket()", "may not use the network"),
     "C": ("import ctypes\ndef twice(x): ctypes.CDLL(None)", "may not call into C"),
     "torch": ("import torch\ndef twice(x): return 2 * x", "may not import torch"),

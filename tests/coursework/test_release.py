@@ -127,7 +127,7 @@ def graded(autograder, text: str | None) -> dict:
 
 
 def test_gradescope_grades_a_solution_and_mistakes(autograder):
-    """A test for each check, by Gradescope's schema, with scores that add up; what is broken or missing has a reason."""
+    """A test for each check, by Gradescope's schema, with scores that add up; what is broken has a reason."""
     one = exercise.find("ex05")
     right = graded(autograder, one.text("solution.py", "circular"))
     assert sum(t["score"] for t in right["tests"]) == one.points and len(right["tests"]) == len(one.checks)
