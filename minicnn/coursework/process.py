@@ -62,22 +62,20 @@ class Child:
         The first request: the submission itself, or a launch.
     limits : Limits
     show : bool
-        Let what the submission prints through to the terminal.
+        Hand on what the submission prints to our standard error.
     """
 
     def __init__(self, first: dict, limits: Limits, show: bool = False) -> None:
-        self.limits, self.printed, self._characters = limits, [], 0
+        self.limits, self.printed, self._characters, self._show = limits, [], 0, show
         self._folder = tempfile.TemporaryDirectory(prefix="minicnn-coursework-", ignore_cleanup_errors=True)
         code = f"import sys; sys.path[:] = {_paths()!r}; from minicnn.coursework.child import main; main()"
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", "-X", "utf8", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=None if show else subprocess.PIPE, cwd=self._folder.name, env=_environment(self._folder.name),
+            stderr=subprocess.PIPE, cwd=self._folder.name, env=_environment(self._folder.name),
             start_new_session=True,
         )  # fmt: skip
         self._replies: queue.Queue = queue.Queue(maxsize=1)  # who floods us waits
-        self._threads = [threading.Thread(target=self._receive, daemon=True)]
-        if not show:
-            self._threads.append(threading.Thread(target=self._drain, daemon=True))
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._receive, self._drain)]
         for thread in self._threads:
             thread.start()
         compiles = first["do"] == "launch"
@@ -170,6 +168,8 @@ class Child:
             if self._characters < LONGEST_OUTPUT:
                 text = chunk.decode(errors="replace")[: LONGEST_OUTPUT - self._characters]
                 self.printed.append(text)
+                if self._show:  # from here: the process itself may write to no file, and this may be one
+                    sys.stderr.write(text)
                 self._characters += len(text)
 
     def _why_it_ended(self) -> str:

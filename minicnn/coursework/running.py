@@ -75,7 +75,7 @@ def run(
         Which variant was the task; the exercise's first if left out.
     limits : Limits, optional
     show : bool
-        Let what it prints through to the terminal.
+        Hand on what it prints to standard error.
     """
     report = Report(exercise, exercise.check_variant(variant), seed)
     with Session(exercise, source, filename, limits or Limits(), show) as session:

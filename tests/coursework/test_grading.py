@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from minicnn import ArgumentError
 from minicnn.coursework import exercise, grading, releasing
 from minicnn.coursework.process import Limits
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EX = exercise.find("ex05")
 VARIANT = "circular"
 SOLUTION = EX.text("solution.py", VARIANT)
@@ -104,6 +109,18 @@ def test_a_right_file_is_right(tmp_path, capsys):
     (tmp_path / "ex05_mine.py").write_text(SOLUTION)
     assert command("coursework", "check", tmp_path / "ex05_mine.py") == 0
     assert "10 of 10" in capsys.readouterr().out
+
+
+def test_a_student_may_print(tmp_path):
+    """Also where the output goes into a file: the submission itself may write to none, and a print is no mistake."""
+    (tmp_path / "ex05.py").write_text(
+        SOLUTION.replace("    dx = np.zeros", "    print('here I am')\n    dx = np.zeros")
+    )
+    code = "import sys; from minicnn.cli import main; main(sys.argv[1:])"
+    with open(tmp_path / "log", "w") as log:
+        run = [sys.executable, "-c", code, "coursework", "check", str(tmp_path / "ex05.py")]
+        assert subprocess.run(run, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+    assert "here I am" in (tmp_path / "log").read_text()
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):

@@ -147,3 +147,19 @@ def test_gradescopes_zip_holds_no_answer(autograder):
     names = {p.relative_to(autograder).as_posix() for p in (autograder / "source").rglob("*.py")}
     found = {n for n in names if "/exercises/" in n}
     assert found == {"source/package/minicnn/coursework/exercises/ex05_max_pool_backward/checks.py"}
+
+
+def test_gradescopes_results_in_this_process(tmp_path):
+    """The same program, called here: the file is written whole, and a file that is too large has a reason."""
+    from minicnn.coursework import gradescope, submissions
+
+    settings, folder, out = tmp_path / "settings.json", tmp_path / "submission", tmp_path / "results" / "results.json"
+    folder.mkdir()
+    settings.write_text(json.dumps({"exercise": "ex05", "variant": "last", "hints": "category", "seed": 1}))
+    (folder / "ex05.py").write_text(exercise.find("ex05").text("stub.py", "last"))
+    gradescope.main(str(settings), str(folder), str(out))
+    tests = json.loads(out.read_text())["tests"]
+    assert {t["status"] for t in tests} == {"failed"} and tests[2]["output"] == "look at: windows that overlap"
+    (folder / "ex05.py").write_bytes(b"#" * (submissions.LARGEST + 1))
+    gradescope.main(str(settings), str(folder), str(out))
+    assert "more than" in json.loads(out.read_text())["output"]
