@@ -22,7 +22,8 @@ def nbgrader(course: pathlib.Path, *arguments: str) -> str:
     """Run nbgrader in a course's folder, with this minicnn; what it said."""
     programs = os.path.dirname(sys.executable)  # nbgrader starts the program alembic
     environment = {
-        **os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(course), "MINICNN_ROOM": "plain",
+        **os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
+        "HOME": str(course), "MINICNN_ROOM": "plain",
         "JUPYTER_PLATFORM_DIRS": "1", "IPYTHONDIR": str(course / ".ipython"),
     }  # fmt: skip
     command = [sys.executable, "-m", "nbgrader", *arguments]
