@@ -6,8 +6,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What needs more than `make test` has: torch, the program dot, real images, or time; a compiler.
-MORE := tests/parity tests/pictures tests/real_data tests/large
+# What needs more than `make test` has: torch, the program dot, real images, nbgrader, or time; a compiler.
+MORE := tests/parity tests/pictures tests/real_data tests/large tests/platforms
 SIM := tests/sim tests/gpu
 LEFT := $(addprefix --ignore=,$(MORE) $(SIM))
 # Only in benchmarks: a machine's own choice of an older BLAS kernel would be measured instead of ours.

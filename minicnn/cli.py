@@ -1,5 +1,5 @@
 """The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
-``classify``, ``evaluate``, ``explain``, ``experiment``, ``kernels``, ``doctor``, ``warmup``.
+``classify``, ``evaluate``, ``explain``, ``experiment``, ``kernels``, ``coursework``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -14,6 +14,7 @@ import click
 
 from . import __version__
 from .cli_compare import compare
+from .cli_coursework import coursework
 from .cli_draw import draw
 from .cli_experiment import experiment
 from .cli_explain import explain
@@ -102,7 +103,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate, explain, experiment, kernels, warmup):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain, experiment, kernels, coursework, warmup):
     cli.add_command(_command)
 
 
