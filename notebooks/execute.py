@@ -84,7 +84,7 @@ def execute(notebook, folder: pathlib.Path, environment: dict[str, str] | None =
             copy.deepcopy(notebook), km=manager, resources={"metadata": {"path": str(folder)}},
             timeout_func=lambda cell: max(1, int(deadline - time.monotonic())),
         )  # fmt: skip
-        return client.execute(env={**env, **(environment or {})})
+        return client.execute(env={**env, **(environment or {})}, cleanup_kc=True)  # ours, so it is stopped
 
 
 def rerunning(notebook):
