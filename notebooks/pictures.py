@@ -65,3 +65,19 @@ def images(array: np.ndarray, titles: Sequence[str] = (), columns: int = 8, sign
         if i < len(array):
             axes.imshow(array[i], **look)
             axes.set_title(titles[i] if titles else "", size=9)
+
+
+def windows(axes, size: int, kernel: int, stride: int, padding: int, outputs: int) -> None:
+    """Along one row of ``size`` pixels: which of them each output sees. A row of boxes for each output."""
+    for o in range(outputs):
+        for p in range(-padding, size + padding):
+            inside = 0 <= p < size
+            colour = "white" if not o * stride - padding <= p < o * stride - padding + kernel else BLUE
+            axes.add_patch(Rectangle((p, o), 1, 0.86, fc=colour, ec=GREY, lw=0.7, ls="-" if inside else ":"))
+    unseen = [p for p in range(size) if p >= (outputs - 1) * stride - padding + kernel]
+    for p in unseen:
+        axes.text(p + 0.5, outputs + 0.4, "never\nseen", ha="center", va="center", size=7, color="#b34700")
+    axes.set_xlim(-2.1, 11.1)
+    axes.set_ylim(outputs + 0.8, -0.1)
+    axes.axis("off")
+    axes.set_title(f"{size} pixels, kernel {kernel}, stride {stride}, padding {padding}: {outputs} outputs", size=9)
