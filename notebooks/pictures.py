@@ -81,3 +81,35 @@ def windows(axes, size: int, kernel: int, stride: int, padding: int, outputs: in
     axes.set_ylim(outputs + 0.8, -0.1)
     axes.axis("off")
     axes.set_title(f"{size} pixels, kernel {kernel}, stride {stride}, padding {padding}: {outputs} outputs", size=9)
+
+
+def threads(n: int, blocks: int, block: int) -> None:
+    """Which thread of which block takes which of ``n`` elements, one thread each."""
+    _, axes = plt.subplots(figsize=(0.62 * blocks * block, 1.7))
+    for i in range(blocks * block):
+        there = i < n
+        axes.add_patch(Rectangle((i, 0), 1, 0.8, fc=(BLUE, GREEN)[i // block % 2] if there else "white", ec=GREY))
+        axes.text(i + 0.5, 0.4, str(i) if there else "-", ha="center", va="center", color="white" if there else "#b34700")
+        axes.text(i + 0.5, 1.05, str(i % block), ha="center", va="center", size=9)
+    for b in range(blocks):
+        axes.text((b + 0.5) * block, 1.55, f"blockIdx.x = {b}", ha="center", va="center")
+    axes.text(-0.15, 1.05, "threadIdx.x", ha="right", va="center", size=9)
+    axes.text(-0.15, 0.4, "element", ha="right", va="center", size=9)
+    axes.set_xlim(-2.4, blocks * block + 0.1)
+    axes.set_ylim(-0.1, 1.8)
+    axes.axis("off")
+
+
+def roofline(gpu, points: dict[str, float]) -> None:
+    """The most FLOP/s that a GPU can reach, against FLOPs for each byte; ``points`` are names and their FLOPs a byte."""
+    intensity = np.logspace(-1.3, 2.3, 200)
+    most = np.minimum(gpu.flops32, intensity * gpu.bandwidth) / 1e12
+    plt.figure(figsize=(6, 3.6))
+    plt.loglog(intensity, most, color=GREY)
+    for (name, at), colour in zip(points.items(), (BLUE, ORANGE, GREEN)):
+        height = min(gpu.flops32, at * gpu.bandwidth) / 1e12
+        plt.loglog([at], [height], "o", color=colour, ms=8)
+        plt.annotate(f"{name}: {height:.1f}", (at, height), (9, -10), textcoords="offset points")
+    plt.xlabel("FLOPs for each byte that is asked for")
+    plt.ylabel("at most, TFLOP/s")
+    plt.grid(alpha=0.3)
