@@ -89,7 +89,9 @@ def threads(n: int, blocks: int, block: int) -> None:
     for i in range(blocks * block):
         there = i < n
         axes.add_patch(Rectangle((i, 0), 1, 0.8, fc=(BLUE, GREEN)[i // block % 2] if there else "white", ec=GREY))
-        axes.text(i + 0.5, 0.4, str(i) if there else "-", ha="center", va="center", color="white" if there else "#b34700")
+        axes.text(
+            i + 0.5, 0.4, str(i) if there else "-", ha="center", va="center", color="white" if there else "#b34700"
+        )
         axes.text(i + 0.5, 1.05, str(i % block), ha="center", va="center", size=9)
     for b in range(blocks):
         axes.text((b + 0.5) * block, 1.55, f"blockIdx.x = {b}", ha="center", va="center")
@@ -102,7 +104,7 @@ def threads(n: int, blocks: int, block: int) -> None:
 
 def roofline(gpu, points: dict[str, float]) -> None:
     """The most FLOP/s that a GPU can reach, against FLOPs for each byte; ``points`` are names and their FLOPs a byte."""
-    intensity = np.logspace(-1.3, 2.3, 200)
+    intensity = np.logspace(-1.3, 3, 200)
     most = np.minimum(gpu.flops32, intensity * gpu.bandwidth) / 1e12
     plt.figure(figsize=(6, 3.6))
     plt.loglog(intensity, most, color=GREY)
