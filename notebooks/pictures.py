@@ -103,7 +103,7 @@ def threads(n: int, blocks: int, block: int) -> None:
 
 
 def roofline(gpu, points: dict[str, float]) -> None:
-    """The most FLOP/s that a GPU can reach, against FLOPs for each byte; ``points`` are names and their FLOPs a byte."""
+    """The most FLOP/s that a GPU can reach, against FLOPs for each byte; ``points``: names and FLOPs for a byte."""
     intensity = np.logspace(-1.3, 3, 200)
     most = np.minimum(gpu.flops32, intensity * gpu.bandwidth) / 1e12
     plt.figure(figsize=(6, 3.6))

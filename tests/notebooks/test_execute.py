@@ -6,6 +6,7 @@ import base64
 import copy
 import io
 import json
+import os
 import pathlib
 import tempfile
 
@@ -105,6 +106,15 @@ def test_an_error_stops_the_chapter(tmp_path):
     with pytest.raises(exceptions.CellExecutionError, match="ZeroDivisionError"):
         execute.execute(v4.new_notebook(cells=cells), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_kernel_is_left_behind(tmp_path):
+    """Also after an error: eleven forgotten kernels would hold the memory of eleven chapters."""
+    source = "import os; open('pid', 'w').write(str(os.getpid())); 1 / 0"
+    with pytest.raises(exceptions.CellExecutionError):
+        execute.execute(v4.new_notebook(cells=[v4.new_code_cell(source)]), tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_a_chapter_that_takes_too_long_is_stopped(tmp_path):
