@@ -175,7 +175,7 @@ def part_only(f: Findings) -> str | None:
     analytic, ndim = f.at_rows(f.analytic)[:wrong], f.upstream.ndim
     for count in range(1, ndim + 1):
         for kept in itertools.combinations(range(ndim), count):
-            uses = f.parts.sum(tuple(1 + k for k in range(ndim) if k not in kept))  # (rows, *kept axes), wrong ones first
+            uses = f.parts.sum(tuple(1 + k for k in range(ndim) if k not in kept))  # (rows, *kept axes), wrong first
             uses, others = uses.reshape(len(f.parts), -1)[:wrong], uses.reshape(len(f.parts), -1)[wrong:]
             if ((~f.near(others, 0)).sum(1) > 1).any():  # used several times, and right: nothing is wiped out there
                 continue
