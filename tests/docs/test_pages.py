@@ -1,0 +1,90 @@
+"""The documentation says what is so: its pages are run as written, its figures and pictures are made anew."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pages
+import pytest
+
+RUN = sorted(p for p in (*pages.ROOT.glob("docs/*.md"), *pages.ROOT.glob("docs/*/*.md"), pages.ROOT / "README.md"))
+#: pages that change the project's own files: they run in a copy of it
+COPIED = ("add-a-kernel.md",)
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_page_runs_as_written(page, tmp_path):
+    """Every block of a page does what the page says, from an empty folder."""
+    home = pages.ROOT
+    if page.name in COPIED:
+        home = tmp_path
+        for part in ("minicnn", "kernels", "tests"):
+            shutil.copytree(pages.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(pages.ROOT / "setup.cfg", tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(home), "MINICNN_OFFLINE": "1", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, pages.__file__, str(page)], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "page, complaint",
+    [
+        ("```python\n1 + 1\n```\n```text title=\"prints\"\n3\n```\n", "the page says"),
+        ("```python\n1 / 0\n```\n", "ZeroDivisionError"),
+        ("```sh\npython -c \"raise SystemExit(3)\"\n```\n", "ended with status 3"),
+        ("```sh title=\"fails\"\npython -c \"\"\n```\n", "ended with status 0"),
+        ("```sh\nls\n```\n", "only minicnn"),
+        ("```text title=\"prints\"\n3\n```\n", "no block before"),
+        ("```python title=\"minicnn/errors.py: suggest\"\nreturn 7\n```\n", "no such lines"),
+        ("```python title=\"minicnn/errors.py: nothing\"\nreturn 7\n```\n", "has no nothing"),
+        ("```text title=\"a.txt\"\none\n```\n```diff title=\"a.txt\"\n-two\n+three\n```\n", "0 times"),
+        ("```pyton\n1\n```\n", "begins no block"),
+        ("```python\n1\n", "never ends"),
+    ],
+    ids=lambda value: value if " " in value and "`" not in value else "",
+)
+def test_what_is_not_as_the_page_says_is_found(page, complaint, tmp_path):
+    """The runner of pages sees each kind of untruth; else a green test would say nothing."""
+    with pytest.raises(pages.PageError, match=complaint):
+        pages.run(page, tmp_path)
+
+
+def test_right_page_passes(tmp_path):
+    """Files, changes, commands, names that blocks share, errors and left-out lines, as the pages use them."""
+    page = (
+        '```python title="greet.py"\nprint("good morning")\n```\n'
+        '```diff title="greet.py"\n-print("good morning")\n+print("good evening")\n```\n'
+        '```sh\npython greet.py\n```\n```text title="prints"\ngood ...\n```\n'
+        '```python\nx = 2\n```\n```python\nprint("x")\nx + 1\n```\n```text title="prints"\nx\n3\n```\n'
+        '```python\nx / 0\n```\n```text title="prints"\nZeroDivisionError: division by zero\n```\n'
+        '```python title="minicnn/errors.py: MinicnnError"\nclass MinicnnError(Exception):\n```\n'
+        "```console\n$ make demo\n```\n"
+    )
+    assert pages.run(page, tmp_path) == 10
+    assert (tmp_path / "greet.py").read_text() == 'print("good evening")\n'
+
+
+def test_site_builds_without_warnings(tmp_path):
+    """``make docs``: no broken link, no docstring that cannot be read; nothing of the site is fetched from elsewhere."""
+    pytest.importorskip("mkdocs")
+    site = tmp_path / "site"
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)],
+        cwd=pages.ROOT, env={**os.environ, "PYTHONPATH": str(pages.ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert foreign_parts(site) == []
+
+
+def foreign_parts(site: pathlib.Path) -> list[str]:
+    """Scripts, style sheets, fonts and pictures that a page of the site would fetch from another server."""
+    import re
+
+    pattern = re.compile(r"""<(?:script|img|link)\b[^>]*?\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")
+    return sorted({m.group() for page in site.rglob("*.html") for m in pattern.finditer(page.read_text("utf8"))})
