@@ -16,8 +16,10 @@ diff, title "PATH"                     a change of that file, with some lines ar
 console, no language                   for reading only
 =====================================  ===============================================================================
 
+Between the comments ``<!-- output of: minicnn ... -->`` and ``<!-- end -->`` stands what that command prints, in Markdown.
+
 ``python tests/docs/pages.py docs/PAGE.md`` runs one page in the current folder; the first thing that is not as the page
-says ends it with exit status 1.
+says ends it with exit status 1. ``python tests/docs/pages.py --write docs/PAGE.md`` writes stored outputs anew.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ from dataclasses import dataclass
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FENCE = re.compile(r"(?P<indent> *)(?P<fence>```+)(?P<language>[\w+-]*) *(?:title=\"(?P<title>[^\"]*)\")? *$")
+STORED = re.compile(
+    r"(?<=<!-- output of: )(?P<command>minicnn .*?)(?P<between> -->\n\n)(?P<output>.*?)(?=\n\n<!-- end -->)", re.DOTALL
+)
 KINDS = ("python", "sh", "text", "diff", "console", "cpp", "make", "ini", "")
 
 
@@ -78,6 +83,11 @@ def blocks(page: str) -> list[Block]:
 def run(page: str, folder: pathlib.Path) -> int:
     """Run every block of a page in ``folder``; returns how many were run or compared. Raises PageError."""
     names, printed, count = {"__name__": "__main__"}, None, 0
+    sys.path.insert(0, str(folder))
+    for stored in STORED.finditer(page):
+        if (now := output_of(stored["command"], folder)) != stored["output"]:
+            raise PageError(f"{stored['command']} prints something else now; pages.py --write stores it:\n{now}")
+        count += 1
     todo = blocks(page)
     for i, block in enumerate(todo):
         awaited = next((b for b in todo[i + 1 : i + 2] if (b.language, b.title) == ("text", "prints")), None)
@@ -157,6 +167,15 @@ def run_commands(block: Block, folder: pathlib.Path) -> str:
     return printed
 
 
+def output_of(command: str, folder: pathlib.Path) -> str:
+    return run_commands(Block(0, "sh", "", command), folder).strip()
+
+
+def written_anew(page: str, folder: pathlib.Path) -> str:
+    """The page with the outputs that its commands have now."""
+    return STORED.sub(lambda m: m["command"] + m["between"] + output_of(m["command"], folder), page)
+
+
 def patch(path: pathlib.Path, diff: str) -> None:
     """Change a file: lines that begin with - are taken away, with + added; all others must be there as they are."""
     text = path.read_text()
@@ -199,12 +218,15 @@ def part_of(source: str, name: str, path: str) -> str:
         node = next((n for n in (node or tree).body if getattr(n, "name", None) == part), None)
         if node is None:
             raise PageError(f"{path} has no {name}")
-    return ast.get_source_segment(source, node)
+    return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])  # whole lines: with their comments
 
 
-def main(path: str) -> None:
-    page = pathlib.Path(path)
+def main(*arguments: str) -> None:
+    page = pathlib.Path(arguments[-1])
     try:
+        if arguments[0] == "--write":
+            page.write_text(written_anew(page.read_text(), pathlib.Path.cwd()))
+            return
         count = run(page.read_text(), pathlib.Path.cwd())
     except PageError as error:
         sys.exit(f"{os.path.relpath(page, ROOT)}, {error}")
@@ -212,4 +234,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -44,6 +44,7 @@ def test_page_runs_as_written(page, tmp_path):
         ("```python title=\"minicnn/errors.py: suggest\"\nreturn 7\n```\n", "no such lines"),
         ("```python title=\"minicnn/errors.py: nothing\"\nreturn 7\n```\n", "has no nothing"),
         ("```text title=\"a.txt\"\none\n```\n```diff title=\"a.txt\"\n-two\n+three\n```\n", "0 times"),
+        ("<!-- output of: minicnn --version -->\n\nminicnn 0\n\n<!-- end -->\n", "prints something else now"),
         ("```pyton\n1\n```\n", "begins no block"),
         ("```python\n1\n", "never ends"),
     ],
@@ -68,6 +69,14 @@ def test_right_page_passes(tmp_path):
     )
     assert pages.run(page, tmp_path) == 10
     assert (tmp_path / "greet.py").read_text() == 'print("good evening")\n'
+
+
+def test_stored_outputs_are_written_anew(tmp_path):
+    """``--write`` puts in what the command prints now, and leaves the page around it as it was."""
+    page = "before\n\n<!-- output of: minicnn --version -->\n\nold\n\n<!-- end -->\n\nafter\n"
+    new = pages.written_anew(page, tmp_path)
+    assert new.replace(pages.output_of("minicnn --version", tmp_path), "old") == page
+    assert "old" not in new and pages.run(new, tmp_path) == 1
 
 
 def test_site_builds_without_warnings(tmp_path):
