@@ -1,4 +1,4 @@
-"""Docstrings as the site reads them. They are written for a terminal; three things of theirs are not Markdown."""
+"""Docstrings as the site reads them. They are written for a terminal; some things in them are not Markdown."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 
 import griffe
 
-ROLE = re.compile(r":(?:func|class|meth|mod|data|attr):`~?([^`]+)`")
+ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):`~?([^`]+)`")
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,} *$", re.MULTILINE)  # NumPy's, such as Parameters
+RULE = re.compile(r"=+( +=+)*$")  # above, in and below a table
 
 
 class Docstrings(griffe.Extension):
-    """Names in roles become code, indented lines and tables keep their lines; ``minicnn.kernels`` is found.
+    """Names in roles become code; indented lines, tables and examples keep their lines; ``minicnn.kernels`` is found.
 
     The kernels lie in ``kernels/`` beside ``minicnn/`` and are installed into it (``package_dir`` in setup.cfg).
     """
@@ -30,21 +31,21 @@ def as_markdown(text: str) -> str:
     text = ROLE.sub(lambda m: f"`{m[1].lstrip('.')}`", text)
     at = SECTION.search(text)
     prose, sections = (text, "") if at is None else (text[: at.start()], text[at.start() :])
-    lines: list[str] = []
-    table = False
-    for line in prose.splitlines():
-        if re.fullmatch(r"=+( +=+)*", line):  # the top, the middle or the end of a table
-            if not table:
-                lines.append("")
-            table = True
-            lines.append("    " + line)
-            continue
-        if table and line.strip():
-            lines.append("    " + line)
-            continue
-        table = False
-        indented, before = line.startswith("    "), lines[-1] if lines else ""
-        if indented and before.strip() and not before.startswith("    "):
-            lines.append("")
-        lines.append(re.sub(r"::$", ":", line) if not indented else line)
-    return "\n".join(lines) + ("\n" if prose.endswith("\n") else "") + sections
+    paragraphs = re.split(r"\n[ \t]*\n", prose)
+    return "\n\n".join(map(paragraph, paragraphs)) + sections
+
+
+def paragraph(text: str) -> str:
+    """Lines up to an empty one."""
+    lines = text.strip("\n").splitlines()
+    if lines and lines[0].startswith(">>>"):
+        return "\n".join(["```pycon", *lines, "```"])
+    if any(RULE.match(line) for line in lines):
+        return "\n".join("    " + line for line in lines)  # code: a table for a terminal
+    out: list[str] = []
+    for line in lines:
+        inside = line.startswith("    ")
+        if inside and out and not out[-1].startswith("    "):
+            out.append("")  # else Markdown takes it for the sentence's next line
+        out.append(line if inside else re.sub(r"::$", ":", line).removesuffix("::"))
+    return "\n".join(out)

@@ -16,7 +16,7 @@ diff, title "PATH"                     a change of that file, with some lines ar
 console, no language                   for reading only
 =====================================  ===============================================================================
 
-Between the comments ``<!-- output of: minicnn ... -->`` and ``<!-- end -->`` stands what that command prints, in Markdown.
+Between ``<!-- output of: minicnn ... -->`` and ``<!-- end -->`` stands what that command prints, in Markdown.
 
 ``python tests/docs/pages.py docs/PAGE.md`` runs one page in the current folder; the first thing that is not as the page
 says ends it with exit status 1. ``python tests/docs/pages.py --write docs/PAGE.md`` writes stored outputs anew.
@@ -63,7 +63,7 @@ class Block:
 
 def blocks(page: str) -> list[Block]:
     """All fenced blocks of a page, in order."""
-    found, opened, lines = [], None, []
+    found, opened, start, lines = [], None, 0, []
     for number, line in enumerate(page.splitlines(), start=1):
         if opened is not None and line.strip() == opened["fence"]:
             text = textwrap.dedent("\n".join(lines)) + "\n"

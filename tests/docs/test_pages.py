@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
 import pages
 import pytest
+
+import minicnn as mc
+from minicnn import kernels, models
 
 RUN = sorted(p for p in (*pages.ROOT.glob("docs/*.md"), *pages.ROOT.glob("docs/*/*.md"), pages.ROOT / "README.md"))
 #: pages that change the project's own files: they run in a copy of it
@@ -35,15 +40,15 @@ def test_page_runs_as_written(page, tmp_path):
 @pytest.mark.parametrize(
     "page, complaint",
     [
-        ("```python\n1 + 1\n```\n```text title=\"prints\"\n3\n```\n", "the page says"),
+        ('```python\n1 + 1\n```\n```text title="prints"\n3\n```\n', "the page says"),
         ("```python\n1 / 0\n```\n", "ZeroDivisionError"),
-        ("```sh\npython -c \"raise SystemExit(3)\"\n```\n", "ended with status 3"),
-        ("```sh title=\"fails\"\npython -c \"\"\n```\n", "ended with status 0"),
+        ('```sh\npython -c "raise SystemExit(3)"\n```\n', "ended with status 3"),
+        ('```sh title="fails"\npython -c ""\n```\n', "ended with status 0"),
         ("```sh\nls\n```\n", "only minicnn"),
-        ("```text title=\"prints\"\n3\n```\n", "no block before"),
-        ("```python title=\"minicnn/errors.py: suggest\"\nreturn 7\n```\n", "no such lines"),
-        ("```python title=\"minicnn/errors.py: nothing\"\nreturn 7\n```\n", "has no nothing"),
-        ("```text title=\"a.txt\"\none\n```\n```diff title=\"a.txt\"\n-two\n+three\n```\n", "0 times"),
+        ('```text title="prints"\n3\n```\n', "no block before"),
+        ('```python title="minicnn/errors.py: suggest"\nreturn 7\n```\n', "no such lines"),
+        ('```python title="minicnn/errors.py: nothing"\nreturn 7\n```\n', "has no nothing"),
+        ('```text title="a.txt"\none\n```\n```diff title="a.txt"\n-two\n+three\n```\n', "0 times"),
         ("<!-- output of: minicnn --version -->\n\nminicnn 0\n\n<!-- end -->\n", "prints something else now"),
         ("```pyton\n1\n```\n", "begins no block"),
         ("```python\n1\n", "never ends"),
@@ -79,8 +84,48 @@ def test_stored_outputs_are_written_anew(tmp_path):
     assert "old" not in new and pages.run(new, tmp_path) == 1
 
 
+def test_readme_is_short_and_its_figures_are_computed():
+    """One page to scroll through; parameters and multiply-adds of its table, and the number of kernels, are so."""
+    text = (pages.ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 300
+    assert f"| kernels | {len(kernels.KERNELS)}, each in NumPy, Numba and CUDA" in text
+    rows = re.findall(r"^\|.*\| `(\w+)` \| ([\d.]+) \| ([\d.,]+) \|$", text, re.MULTILINE)
+    assert len(rows) == 15
+    for name, parameters, macs in rows:
+        with kernels.shapes_only():
+            model = models.get_model(name)
+        table = mc.summary(model, models.input_size(name, model), show=False)
+        assert (parameters, macs) == (f"{table.total_params / 1e6:.2f}", f"{table.total_macs / 1e6:,.1f}"), name
+
+
+def test_every_link_from_the_readme_leads_somewhere():
+    """Files that the README links or shows are there, and so are the headings."""
+    for target, heading in re.findall(r"\]\(([\w/.-]+)(?:#([\w-]+))?\)", (pages.ROOT / "README.md").read_text()):
+        file = pages.ROOT / target
+        assert file.is_file(), target
+        headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if heading else []
+        assert heading in ["", *(re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings)], target
+
+
+def test_docstrings_become_markdown():
+    """Roles, examples, tables and indented lines, which a docstring has for a terminal, look right on the site."""
+    pytest.importorskip("griffe")
+    spec = importlib.util.spec_from_file_location("docstrings", pages.ROOT / "docs" / "site" / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    given = (
+        "Twice :func:`.f`::\n    f(f(x))\n\n>>> [1, 2]\n[1, 2]\n\n== ==\na  b\n== ==\n\n"
+        "Parameters\n----------\nx : int\n    Left alone.\n"
+    )
+    wanted = (
+        "Twice `f`:\n\n    f(f(x))\n\n```pycon\n>>> [1, 2]\n[1, 2]\n```\n\n    == ==\n    a  b\n    == ==\n\n"
+        "Parameters\n----------\nx : int\n    Left alone.\n"
+    )
+    assert module.as_markdown(given) == wanted
+
+
 def test_site_builds_without_warnings(tmp_path):
-    """``make docs``: no broken link, no docstring that cannot be read; nothing of the site is fetched from elsewhere."""
+    """``make docs``: no broken link, no docstring that cannot be read; nothing is fetched from another server."""
     pytest.importorskip("mkdocs")
     site = tmp_path / "site"
     done = subprocess.run(
@@ -93,7 +138,5 @@ def test_site_builds_without_warnings(tmp_path):
 
 def foreign_parts(site: pathlib.Path) -> list[str]:
     """Scripts, style sheets, fonts and pictures that a page of the site would fetch from another server."""
-    import re
-
     pattern = re.compile(r"""<(?:script|img|link)\b[^>]*?\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")
     return sorted({m.group() for page in site.rglob("*.html") for m in pattern.finditer(page.read_text("utf8"))})
