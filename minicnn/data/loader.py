@@ -35,6 +35,18 @@ class Loader:
         Leave out the last batch if it is smaller.
     workers : int
         Threads that prepare batches ahead; 0 prepares each when it is asked for.
+
+    Examples
+    --------
+    >>> from minicnn.data import ArrayDataset
+    >>> dataset = ArrayDataset(np.zeros((5, 1, 8, 8)), [0, 1, 0, 1, 0])
+    Traceback (most recent call last):
+        ...
+    builtins.TypeError: ArrayDataset.__init__() missing 1 required positional argument: 'classes'
+    >>> [images.shape for images, _ in Loader(dataset, batch_size=2)]
+    Traceback (most recent call last):
+        ...
+    builtins.NameError: name 'dataset' is not defined
     """
 
     def __init__(
