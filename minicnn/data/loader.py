@@ -39,14 +39,9 @@ class Loader:
     Examples
     --------
     >>> from minicnn.data import ArrayDataset
-    >>> dataset = ArrayDataset(np.zeros((5, 1, 8, 8)), [0, 1, 0, 1, 0])
-    Traceback (most recent call last):
-        ...
-    builtins.TypeError: ArrayDataset.__init__() missing 1 required positional argument: 'classes'
+    >>> dataset = ArrayDataset(np.zeros((5, 1, 8, 8)), [0, 1, 0, 1, 0], classes=["even", "odd"])
     >>> [images.shape for images, _ in Loader(dataset, batch_size=2)]
-    Traceback (most recent call last):
-        ...
-    builtins.NameError: name 'dataset' is not defined
+    [(2, 1, 8, 8), (2, 1, 8, 8), (1, 1, 8, 8)]
     """
 
     def __init__(

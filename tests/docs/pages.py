@@ -178,6 +178,8 @@ def written_anew(page: str, folder: pathlib.Path) -> str:
 
 def patch(path: pathlib.Path, diff: str) -> None:
     """Change a file: lines that begin with - are taken away, with + added; all others must be there as they are."""
+    if not path.is_file():
+        raise PageError(f"there is no {path.name} to change")
     text = path.read_text()
     for hunk in re.split(r"^@@.*\n", diff, flags=re.MULTILINE):
         if not hunk.strip():
