@@ -41,7 +41,14 @@ def grad_enabled() -> bool:
 
 
 class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
-    """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward."""
+    """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward.
+
+    >>> from minicnn import tensor
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
 
     enables = False
 

@@ -250,6 +250,13 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
         If a nested list is ragged.
     DtypeError
         If the elements are not numbers, or do not fit into ``dtype``.
+
+    Examples
+    --------
+    >>> x = tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 4.0]
     """
     check_device(device)
     if isinstance(array_like, (list, tuple)):

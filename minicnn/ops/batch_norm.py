@@ -107,6 +107,11 @@ def batch_norm(
         If the channels do not agree, or if in training a channel has only one value: its variance says nothing.
     ArgumentError
         If an option has a senseless value.
+
+    Examples
+    --------
+    >>> batch_norm(np.array([1.0, 3.0]).reshape(2, 1, 1, 1), None, None, training=True, eps=0.0).data.ravel().tolist()
+    [-1.0, 1.0]
     """
     x = as_tensor(x)
     if not (relu is True or relu is False or relu == 6):

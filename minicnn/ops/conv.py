@@ -68,6 +68,16 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
         If channels, groups or sizes do not fit; the message gives both numbers.
     ArgumentError
         If an option has a senseless value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)  # (N, C, H, W)
+    >>> corners = np.array([[[[1.0, 0.0], [0.0, 1.0]]]])  # (O, C, KH, KW): a pixel and the one below right of it
+    >>> conv2d(x, corners).data[0, 0].tolist()
+    [[4.0, 6.0], [10.0, 12.0]]
+    >>> conv2d(x, corners, stride=2, padding=1).shape
+    (1, 1, 2, 2)
     """
     x, weight = as_tensor(x), as_tensor(weight)
     checks.images("conv2d", x)

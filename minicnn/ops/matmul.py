@@ -109,6 +109,11 @@ def linear(x, weight, bias=None) -> Tensor:
     ------
     ShapeError
         If the numbers of features do not agree.
+
+    Examples
+    --------
+    >>> linear(np.ones((1, 3)), np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]), np.array([0.5, 0.0])).tolist()
+    [[6.5, 1.0]]
     """
     x, weight = as_tensor(x), as_tensor(weight)
     checks.computable("linear", x, weight)

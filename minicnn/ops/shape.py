@@ -144,7 +144,11 @@ def reshape(x, *shape) -> Tensor:
 
 
 def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout."""
+    """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout.
+
+    >>> flatten(np.ones((2, 3, 4, 4)), 1).shape
+    (2, 48)
+    """
     x = as_tensor(x)
     if x.ndim == 0:
         return reshape(x, 1)
@@ -217,7 +221,11 @@ def _several(op: str, tensors) -> list[Tensor]:
 
 @checks.takes_dim
 def cat(tensors: Sequence, axis: int = 0) -> Tensor:
-    """Join tensors along an axis; all other axes must agree."""
+    """Join tensors along an axis; all other axes must agree.
+
+    >>> cat([[[1.0, 2.0]], [[3.0, 4.0]]], axis=1).tolist()
+    [[1.0, 2.0, 3.0, 4.0]]
+    """
     tensors = _several("cat", tensors)
     first = tensors[0].shape
     axis = checks.axis("cat", axis, first)
@@ -229,7 +237,11 @@ def cat(tensors: Sequence, axis: int = 0) -> Tensor:
 
 @checks.takes_dim
 def stack(tensors: Sequence, axis: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis.
+
+    >>> stack([[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    """
     tensors = _several("stack", tensors)
     if len({t.shape for t in tensors}) != 1:
         raise ShapeError(f"stack: the shapes must be equal, got {sorted({t.shape for t in tensors})}")
@@ -238,7 +250,11 @@ def stack(tensors: Sequence, axis: int = 0) -> Tensor:
 
 @checks.takes_dim
 def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn."""
+    """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn.
+
+    >>> [piece.shape for piece in split(np.ones((5, 2)), 2)]
+    [(2, 2), (2, 2), (1, 2)]
+    """
     x = as_tensor(x)
     axis = checks.axis("split", axis, x.shape)
     length = x.shape[axis]
@@ -253,7 +269,11 @@ def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
 
 
 def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
-    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; no negative widths."""
+    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; no negative widths.
+
+    >>> pad(np.ones((1, 1, 1, 1)), (1, 1, 0, 0)).tolist()
+    [[[[0.0, 1.0, 0.0]]]]
+    """
     x = as_tensor(x)
     pairs = isinstance(padding, (list, tuple)) and len(padding) % 2 == 0 and len(padding) <= 2 * x.ndim
     if not pairs or any(not isinstance(p, (int, np.integer)) or p < 0 for p in padding):
@@ -266,7 +286,11 @@ def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
 
 
 def channel_shuffle(x, groups: int) -> Tensor:
-    """Mix the channels of ``groups`` groups (ShuffleNet); (N, C, H, W) with C divisible by ``groups``."""
+    """Mix the channels of ``groups`` groups (ShuffleNet); (N, C, H, W) with C divisible by ``groups``.
+
+    >>> channel_shuffle(np.arange(6.0).reshape(1, 6, 1, 1), 2).data.ravel().tolist()
+    [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    """
     x = as_tensor(x)
     if x.ndim != 4:
         raise ShapeError(f"channel_shuffle takes images (N, C, H, W), got shape {x.shape}")
