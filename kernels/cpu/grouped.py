@@ -86,7 +86,7 @@ def _convolve(x, packed, bias, y, kernel_size, stride, before, dilation, groups,
 
 
 def input_grad(grad, weight, dx, stride, padding, dilation, groups) -> bool:
-    """Fill dx (N, H, W, C). False, and nothing done, if a weight is not finite: zeros around would spread it too far."""
+    """Fill dx (N, H, W, C). False, and nothing done, if a weight is not finite: zeros would spread it too far."""
     if not np.isfinite(weight).all():
         return False
     o, kh, kw, cg = weight.shape

@@ -21,7 +21,7 @@ def convolve(x, packed, bias, y, rows, kernel_size, stride, before, dilation, gr
     """
     n_size, _, _, c = x.shape
     blocks, quartets, kh, run = packed.shape[:4]
-    cg, og = c // groups, y.shape[3] // groups
+    cg = c // groups
     kw, together = kernel_size[1], (run if dilation[1] == 1 else cg)  # lines that lie side by side
     fours = (size[1] + SIDE - 1) // SIDE
     seen_rows = (rows - 1) * stride[0] + (kh - 1) * dilation[0] + 1
@@ -125,7 +125,7 @@ def spread_row(x, n, ih, left, columns, block, groups, lines, row):
 
 @helper
 def _collect_pixel(sums, j, fours, bias, y, to, block, groups):
-    """The j-th pixel of a row of tiles, sums (quartets of o, fours, SIDE, SIDE, LANES), into pixel number ``to`` of y."""
+    """Pixel j of a row of tiles, sums (quartets of o, fours, SIDE, SIDE, LANES), becomes pixel number ``to`` of y."""
     og = y.shape[3] // groups
     first = block * LANES
     lanes, gap = np.uint64(min(LANES, groups - first)), np.uint64(og)
