@@ -6,8 +6,8 @@ the 4 + 4 numbers that are loaded for one step serve 16 products: two products a
 a third of one. (Matrix libraries are built around such a tile: Goto & van de Geijn 2008, section 6.1.)
 
 LLVM finds no such tile by itself: it vectorises the innermost loop only, and that is the sum. So :func:`multiply_add`
-is a definition in NumPy, which runs where Numba is switched off, and :func:`_vectors` writes the same loop in LLVM's own
-language, in which a vector is a value like any other. It is written for any vector unit, and LLVM cuts vectors that are
+is a definition in NumPy, which runs where Numba is switched off, and :func:`_vectors` writes the same loop in LLVM's
+own language, in which a vector is a value like any other. It is written for any vector unit, and LLVM cuts vectors that are
 too long into several; the sizes are meant for AVX-512, or else for AVX2. 90 GFLOPS a core became 180 on the former.
 """
 
