@@ -7,8 +7,8 @@ a third of one. (Matrix libraries are built around such a tile: Goto & van de Ge
 
 LLVM finds no such tile by itself: it vectorises the innermost loop only, and that is the sum. So :func:`multiply_add`
 is a definition in NumPy, which runs where Numba is switched off, and :func:`_vectors` writes the same loop in LLVM's
-own language, in which a vector is a value like any other. It is written for any vector unit, and LLVM cuts vectors that are
-too long into several; the sizes are meant for AVX-512, or else for AVX2. 90 GFLOPS a core became 180 on the former.
+own language, in which a vector is a value like any other. It is written for any vector unit, and LLVM cuts vectors that
+are too long into several; the sizes are meant for AVX-512, or else for AVX2. 90 GFLOPS a core became 180 on the former.
 """
 
 from __future__ import annotations
