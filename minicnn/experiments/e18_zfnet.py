@@ -73,8 +73,8 @@ def draw(tables: Tables):
 EXPERIMENT = Experiment(
     __name__, measure, check, draw,
     title="ZFNet: a bigger AlexNet",
-    claim="From AlexNet to ZFNet the cost grows by half, with wider layers to more than three times; the published "
-    "errors fall.",
+    claim="From AlexNet to ZFNet the cost grows by more than half, with wider layers to more than three times; the "
+    "published errors fall.",
     lecture="Takeaway from AlexNet to ZFNet: larger networks tend to work better (translated).",
     source="Zeiler & Fergus 2013 (ZFNet), figure 3 and table 2",
     expected="724, 1168, 2477 million multiply-adds; published top-5 errors of one network 18.2, 16.5, 16.0 %. "
