@@ -148,8 +148,8 @@ def draw(tables: Tables):
         axes.axhline(CHANCE, color="grey", lw=0.8, ls=":")
         axes.set(title=group, xlabel="epoch", ylim=(0, 100))
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="lower left")
         tidy(axes)
+    figure.axes[0].legend(fontsize=8, loc="lower left")
     figure.axes[0].set_ylabel("training error (%)")
     return figure
 
