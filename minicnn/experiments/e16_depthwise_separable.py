@@ -108,13 +108,11 @@ def draw(tables: Tables):
     left.minorticks_off()
     left.legend(fontsize=8)
     for cost, row in zip(tables[COST], tables[HELD_OUT]):
-        values = of_seeds(row)
-        points = right.plot([cost["multiply-adds"]] * len(values), values, "o", alpha=0.4)
-        right.plot(
-            cost["multiply-adds"], row["mean"], "_", ms=22, mew=2, color=points[0].get_color(), label=row["network"]
-        )
-    right.set(xscale="log", xlabel="multiply-adds", ylabel="error on held-out digits (%)", title="networks, each seed")
-    right.set_ylim(0, None)
+        values, macs = of_seeds(row), cost["multiply-adds"] / 1000
+        (points,) = right.plot([macs] * len(values), values, "o", alpha=0.4)
+        right.plot(macs, row["mean"], "_", ms=16, mew=2, color=points.get_color(), label=row["network"])
+    right.set(xlabel="thousand multiply-adds", ylabel="error on held-out digits (%)", title="networks, each seed")
+    right.set(xlim=(0, None), ylim=(0, 4))
     right.legend(fontsize=8)
     for axes in (left, right):
         axes.grid(alpha=0.3)
