@@ -251,3 +251,11 @@ def test_an_error_of_the_submission_may_be_the_right_answer():
             student.call("f", 3)
 
     assert run(exercise, "def f(n): raise ValueError('no')", "ex.py").points == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_memory_told_is_the_submissions_own():
+    """Not what the grader held when it started the process, which Linux counts into the new one's largest memory."""
+    held = np.ones(80_000_000)  # 640 MB
+    report = run(EXERCISE, "def twice(x): return 2 * x", "ex.py")
+    assert held.nbytes / 1e6 > 600 and 10 < report.usage["mb"] < 400
