@@ -59,7 +59,7 @@ def test_what_belongs_to_a_machine_is_taken_out():
 
 
 def test_a_kept_notebook_has_one_form():
-    """Times of execution, names by chance and numbers of a session are gone, and doing it again changes nothing."""
+    """Times of execution, names by chance and counters of a run are gone, and doing it again changes nothing."""
     cell = cell_with(stream("a\n"), stream("b\n"), source="print()", tags=["b", "a"])
     cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00"}
     cell.execution_count = 17
