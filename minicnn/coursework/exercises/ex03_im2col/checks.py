@@ -187,8 +187,8 @@ def back_padding(student: Student, variant: str, rng: np.random.Generator) -> No
 
 @EXERCISE.check(
     points=2, category="the convolution",
-    hint="The kernels become a matrix with K rows or columns, in the order of the patches. The product has an axis of K and "
-    "one of N OH OW: reshape, then transpose to (N, K, OH, OW).",
+    hint="The kernels become a matrix with K rows or columns, in the order of the patches. The product has an axis of "
+    "K and one of N OH OW: reshape, then transpose to (N, K, OH, OW).",
 )  # fmt: skip
 def convolution(student: Student, variant: str, rng: np.random.Generator) -> None:
     """conv of two images of three channels with four kernels of 2 x 2."""
