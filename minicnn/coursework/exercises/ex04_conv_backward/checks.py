@@ -179,7 +179,7 @@ def padding(student: Student, variant: str, rng: np.random.Generator) -> None:
 
 @EXERCISE.check(
     points=2, category="everything together against finite differences",
-    hint="If all the checks above are right, look at what they do not have: KH and KW, SH and SW, PH and PW differ at once.",
+    hint="If all else is right, look at what is new here: KH and KW, SH and SW, PH and PW differ at once.",
 )  # fmt: skip
 def gradient(student: Student, variant: str, rng: np.random.Generator) -> None:
     """gradcheck of dx, dw and db: kernels of 3 x 2, strides 2 and 1, padding of 1 row and 2 columns."""
