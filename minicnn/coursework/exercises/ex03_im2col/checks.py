@@ -73,7 +73,7 @@ def one_image(student: Student, variant: str, rng: np.random.Generator) -> None:
 
 @EXERCISE.check(
     points=2, category="the order of rows and columns",
-    hint="First bring the six axes n, i, j, c, a, b into the order of the task (transpose), then reshape to two.",
+    hint="First bring the six axes n, i, j, c, p, q into the order of the task (transpose), then reshape to two.",
 )  # fmt: skip
 def order(student: Student, variant: str, rng: np.random.Generator) -> None:
     """im2col of two images of three channels, windows of 3 x 2."""
@@ -86,11 +86,11 @@ def order(student: Student, variant: str, rng: np.random.Generator) -> None:
 
     causes = {"KH and KW are swapped": im2col(x, kernel[::-1], ONE, NONE, variant)}
     if variant == "columns":
-        causes["the channels run fastest down a column; the order is c, a, b"] = laid_out(4, 5, 1, 0, 2, 3)
+        causes["the channels run fastest down a column; the order is c, p, q"] = laid_out(4, 5, 1, 0, 2, 3)
         causes["the images run fastest along a row; the order is n, i, j"] = laid_out(1, 4, 5, 2, 3, 0)
     else:
         other = (0, 2, 3, 4, 5, 1) if variant == "circular" else (0, 2, 3, 1, 4, 5)
-        fastest = "c, a, b: the channels do not" if variant == "circular" else "a, b, c: the channels"
+        fastest = "c, p, q: the channels do not" if variant == "circular" else "p, q, c: the channels"
         causes[f"the numbers of a patch are in the wrong order; it is {fastest} run fastest"] = laid_out(*other)
         causes["the images run fastest down a column; the order is n, i, j"] = laid_out(2, 3, 0, *axes[3:])
     close(student.call("im2col", x, kernel, ONE, NONE), matrix(seen, variant), "the matrix", causes)
@@ -153,8 +153,8 @@ def back(student: Student, variant: str, rng: np.random.Generator) -> None:
     n, c, oh, ow = places.shape[2:]
     sizes = [(n, c, oh, ow, *kernel)[k] for k in axes]
     values = np.moveaxis(entries.reshape(sizes).transpose(np.argsort(axes)), (4, 5), (0, 1))
-    for a, b in np.ndindex(*kernel):
-        last[places[a, b]] = values[a, b]
+    for at in np.ndindex(*kernel):
+        last[places[at]] = values[at]
     close(student.call("col2im", entries, shape, kernel, ONE, NONE), want, "what col2im returned", {
         "a pixel that was copied several times is overwritten instead of added to (= for +=)": last.reshape(shape),
         "the mean over the copies was taken; it is their sum": want / np.bincount(which.ravel())[1:].reshape(shape),
@@ -193,8 +193,8 @@ def back_padding(student: Student, variant: str, rng: np.random.Generator) -> No
 def convolution(student: Student, variant: str, rng: np.random.Generator) -> None:
     """conv of two images of three channels with four kernels of 2 x 2."""
     x, w, b = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal((4, 3, 2, 2)), rng.standard_normal(4)
-    y = np.einsum("ncijab,kcab->nkij", patches(x, (2, 2), ONE, NONE, variant), w)
-    flipped = np.einsum("ncijab,kcab->nkij", patches(x, (2, 2), ONE, NONE, variant), w[..., ::-1, ::-1])
+    y = np.einsum("ncijpq,kcpq->nkij", patches(x, (2, 2), ONE, NONE, variant), w)
+    flipped = np.einsum("ncijpq,kcpq->nkij", patches(x, (2, 2), ONE, NONE, variant), w[..., ::-1, ::-1])
     bias = b[:, None, None]
     want = y + bias
     close(student.call("conv", x, w, b, ONE, NONE), want, "the output", {
@@ -219,7 +219,7 @@ def convolution_strides(student: Student, variant: str, rng: np.random.Generator
 
     def conv(stride, around):
         seen = patches(x, (2, 2), stride, around, variant)
-        return np.einsum("ncijab,kcab->nkij", seen, w) + b[:, None, None]
+        return np.einsum("ncijpq,kcpq->nkij", seen, w) + b[:, None, None]
 
     close(student.call("conv", x, w, b, (2, 3), (2, 1)), conv((2, 3), (2, 1)), "the output", {
         "the stride was dropped": conv(ONE, (2, 1)),

@@ -20,10 +20,10 @@ def im2col(x, kernel, stride, padding):
     n, c, h, w = x.shape
     oh, ow = (h - kh) // sh + 1, (w - kw) // sw + 1
     patches = np.zeros((n, oh, ow, c, kh, kw))
-    for a in range(kh):
-        for b in range(kw):
-            seen = x[:, :, a : a + sh * (oh - 1) + 1 : sh, b : b + sw * (ow - 1) + 1 : sw]  # (N, C, OH, OW)
-            patches[..., a, b] = seen.transpose(0, 2, 3, 1)
+    for p in range(kh):
+        for q in range(kw):
+            seen = x[:, :, p : p + sh * (oh - 1) + 1 : sh, q : q + sw * (ow - 1) + 1 : sw]  # (N, C, OH, OW)
+            patches[..., p, q] = seen.transpose(0, 2, 3, 1)
     if VARIANT == "rows":
         patches = patches.transpose(0, 1, 2, 4, 5, 3)  # (N, OH, OW, KH, KW, C)
     matrix = patches.reshape(n * oh * ow, c * kh * kw)
@@ -40,10 +40,10 @@ def col2im(matrix, shape, kernel, stride, padding):
     else:
         patches = matrix.reshape(n, oh, ow, c, kh, kw)
     images = np.zeros((n, c, h + 2 * ph, w + 2 * pw))
-    for a in range(kh):
-        for b in range(kw):
-            seen = images[:, :, a : a + sh * (oh - 1) + 1 : sh, b : b + sw * (ow - 1) + 1 : sw]  # a view
-            seen += patches[..., a, b].transpose(0, 3, 1, 2)
+    for p in range(kh):
+        for q in range(kw):
+            seen = images[:, :, p : p + sh * (oh - 1) + 1 : sh, q : q + sw * (ow - 1) + 1 : sw]  # a view
+            seen += patches[..., p, q].transpose(0, 3, 1, 2)
     if VARIANT == "circular":  # what stands in the padding belongs to the other side
         tall, whole = np.zeros((n, c, h, w + 2 * pw)), np.zeros(shape)
         for i in range(h + 2 * ph):
