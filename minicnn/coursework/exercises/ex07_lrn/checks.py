@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minicnn.coursework import Exercise, Student, Wrong, close
+from minicnn.coursework import Exercise, Student, Wrong, as_numbers, close
 
 EXERCISE = Exercise(
     title="Local response normalisation",
@@ -74,11 +74,6 @@ def gradient_of(student: Student, dout, x, size):
     return student.call("lrn_backward", dout, output_of(student, x, size)[1])
 
 
-def part_of(value: object, shape: tuple, where: tuple):
-    """The part of an array that is looked at; what is no array of this shape as it is, for ``close`` to refuse."""
-    return value[where] if isinstance(value, np.ndarray) and value.shape == shape else value
-
-
 def windows_of_others(x, size, variant) -> dict:
     """What other windows than the right one give."""
     names = {
@@ -113,7 +108,7 @@ def window(student: Student, variant: str, rng: np.random.Generator) -> None:
     for size in (2, 3) if variant == "preceding" else (3, 5):
         want = window_sum(v, size, variant)
         causes = {cause: value[INSIDE] for cause, value in windows_of_others(v, size, variant).items()}
-        got = part_of(student.call("window_sum", v, size), v.shape, INSIDE)
+        got = student.numbers("window_sum", v, size, shape=v.shape)[INSIDE]
         close(got, want[INSIDE], f"window_sum with size {size}, away from the borders,", causes)
 
 
@@ -163,7 +158,7 @@ def output(student: Student, variant: str, rng: np.random.Generator) -> None:
     if variant == "within":
         causes["alpha is divided by size, not by size^2, the number of pixels in the window"] = outputs(
             x, size, variant, ALPHA / size)  # fmt: skip
-    got = part_of(output_of(student, x, size)[0], x.shape, INSIDE)
+    got = as_numbers(output_of(student, x, size)[0], "y", x.shape)[INSIDE]
     close(got, outputs(x, size, variant)[INSIDE], "y", {cause: value[INSIDE] for cause, value in causes.items()})
 
 
