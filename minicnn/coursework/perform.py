@@ -113,9 +113,9 @@ def _is_own(filename: str) -> bool:
 def _call(request: dict, names: dict) -> tuple[object, list[str]]:
     function = _named(request["name"], names)
     args, kwargs = request["args"], request["kwargs"]
-    before = _copied([args, kwargs])
+    before, named_before = _copied(args), _copied(kwargs)
     value = function(*args, **kwargs)
-    return value, _changed(before, [args, kwargs])
+    return value, _changed(before, args) + _changed(named_before, kwargs)
 
 
 def _value(request: dict, names: dict) -> tuple[object, list[str]]:
@@ -162,7 +162,7 @@ def _copied(value):
 
 
 def _changed(before, after, name: str = "") -> list[str]:
-    """Which arguments are no longer what they were: "0", "1[2]" ..."""
+    """Which arguments are no longer what they were: "0", "1.2", "1.mean", "key" ..."""
     if isinstance(before, np.ndarray):
         same = isinstance(after, np.ndarray) and np.array_equal(before, after, equal_nan=before.dtype.kind in "fc")
         return [] if same else [name]

@@ -21,7 +21,8 @@ class Student:
     Attributes
     ----------
     changed : list of str
-        Which arguments the last call changed in place: "0" is the first, "1[2]"-like paths name parts of lists.
+        Which arguments the last call changed in place: "0" is the first, "key" one given by name, "1.2"
+        and "1.mean" name a part of a list and of a dict.
     """
 
     def __init__(self, ask: Callable[[dict], dict], launch: Callable[[dict], dict]) -> None:

@@ -208,10 +208,11 @@ def test_arguments_changed_in_place_are_reported():
 
     @exercise.check(points=1, category="", hint="")
     def changes(student, variant, rng):
-        student.call("f", np.ones(3), [np.ones(2), np.zeros(2)], key=np.ones(1))
-        close(len(student.changed), 2, "changes")
+        student.call("f", np.ones(3), [np.ones(2), np.zeros(2)], {"mean": np.ones(2)}, key=np.ones(1))
+        if student.changed != ["0", "1.1", "2.mean", "key"]:
+            raise Wrong(str(student.changed))
 
-    text = "def f(x, y, key):\n    x[0] = 5\n    y[1] += 1"
+    text = "def f(x, y, z, key):\n    x[0] = 5\n    y[1] += 1\n    z['mean'] *= 2\n    key -= 1"
     assert run(exercise, text, "ex.py").points == 1
 
 
