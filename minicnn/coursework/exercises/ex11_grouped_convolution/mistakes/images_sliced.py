@@ -1,6 +1,6 @@
 # mistake: the images are cut into groups instead of the channels: the wrong axis is sliced
 # loses: two_groups, unequal, depthwise, input_gradient, weight_gradient
-# says: axis 1 is the channels
+# says: Is the right axis sliced
 """Exercise 11: grouped convolution is a few towers side by side."""
 
 import numpy as np
