@@ -87,7 +87,8 @@ def network(rng: np.random.Generator, variant: str) -> tuple[list[dict], tuple]:
     a, b, c, classes = (int(n) for n in rng.integers(2, 9, 4))
     layers = [
         conv(4 * a, 7, 2, 2), pool(3, 2), conv(4 * b, 5, 1, 2, groups=2), pool(3, 2, 1),
-        conv(4 * c, 3, 1, 1, bias=False), conv(4 * c, 3, 2, 1, groups=4), {"kind": "linear", "outputs": 10 * classes, "bias": True},
+        conv(4 * c, 3, 1, 1, bias=False), conv(4 * c, 3, 2, 1, groups=4),
+        {"kind": "linear", "outputs": 10 * classes, "bias": True},
         {"kind": "linear", "outputs": classes, "bias": False},
     ]  # fmt: skip
     if variant == "dilated":

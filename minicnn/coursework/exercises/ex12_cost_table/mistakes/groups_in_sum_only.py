@@ -24,11 +24,8 @@ def table(layers, image):
                 c = layer["filters"]
             field += (k - 1) * jump
             jump *= layer["stride"]
-        row = {
-            "shape": (c, h, w),
-            "parameters": weights + biases,
-            "multiply_adds": weights * layer.get("groups", 1) * h * w,
-        }
+        dense = weights * layer.get("groups", 1)
+        row = {"shape": (c, h, w), "parameters": weights + biases, "multiply_adds": dense * h * w}
         rows.append({**row, "memory": 4 * c * h * w, "field": field, "jump": jump})
     return rows
 
