@@ -163,7 +163,7 @@ def pool_channels(student: Student, variant: str, rng: np.random.Generator) -> N
     """Three channels of 17 x 17 pixels, with threads that start in either order."""
     likely = "Is there a second barrier, after reading, before the next channel is written into the tile?"
     for order in ("forward", "backward"):
-        max_pool(student, variant, picture(rng, 1, 3, 17, 17) + 500, likely, order)
+        max_pool(student, variant, picture(rng, 1, 3, 17, 17) + 900, likely, order)
 
 
 @EXERCISE.check(
