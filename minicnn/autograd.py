@@ -203,20 +203,17 @@ class Function:
 
 def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor | None], np.dtype | None]:
     """Inputs as tensors, Python numbers in the dtype of the floating tensors beside them, which must agree."""
-    dtype = None
-    for i in inputs:
-        if i is not None and (isinstance(i, Tensor) or is_array(i)) and (found := i.dtype) in FLOATS:
-            if dtype is not None and found != dtype:
-                names = " and ".join(sorted({str(i.dtype) for i in inputs if getattr(i, "dtype", None) in FLOATS}))
-                raise DtypeError(
-                    f"{function.__name__} was given {names}; convert one side, e.g. x.to('float32'), or the model with "
-                    f"model.to('float64')"
-                )
-            dtype = found
+    found = [i.dtype for i in inputs if (isinstance(i, Tensor) or is_array(i)) and i.dtype in FLOATS]
+    dtype = found[0] if found else None
+    if any([other != dtype for other in found]):
+        names = " and ".join(sorted({str(d) for d in found}))
+        raise DtypeError(
+            f"{function.__name__} was given {names}; convert one side, e.g. x.to('float32'), or the model with "
+            f"model.to('float64')"
+        )
     tensors = [None if i is None else as_tensor(i, dtype) for i in inputs]
-    for t in tensors:
-        if t is not None and type(t.data) is not np.ndarray and not shapes.wanted():
-            return _on_one_device(function, tensors), dtype
+    if any([t is not None and type(t.data) is not np.ndarray for t in tensors]) and not shapes.wanted():
+        tensors = _on_one_device(function, tensors)
     return tensors, dtype
 
 

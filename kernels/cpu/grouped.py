@@ -11,8 +11,10 @@ LANES numbers, one a group:
 No zeros are multiplied and nothing is summed across lanes. (A depthwise convolution is the case of one j and one o.)
 A task turns a few image rows into lines in a workspace, multiplies, and turns the result back. The gradient by the
 input is such a convolution of the output's gradient, one for each phase of the stride (see :mod:`.conv_gradients`);
-the gradient by the weights multiplies lines of both and sums over the pixels. Lines come in twos and fours
-(:func:`.lanes.multiply_add`); what is missing to that, and to LANES, is filled with zeros.
+the gradient by the weights multiplies lines of both and sums over the pixels. Sums are taken in tiles of four lines by
+four (:func:`.tile.multiply_add`); what is missing to that, and to LANES, is filled with zeros.
+
+Shapes: x (N, H, W, C), weight (O, KH, KW, C/G), bias (O,) or empty, y (N, OH, OW, O), as in :mod:`.conv`.
 """
 
 from __future__ import annotations

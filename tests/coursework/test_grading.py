@@ -36,7 +36,7 @@ def handed_in(tmp_path):
     notebook = releasing.as_notebook([releasing.code("a", SOLUTION, {"tags": ["coursework"]})])
     files = {
         "ada/ex05.py": SOLUTION, "ben/ex05.py": mistake("overwritten"), "cleo/ex05.py": BROKEN,
-        "dan/work/ex05.py": mistake("ties_doubled"), "eve/ex05.py": "import os\nos._exit(0)",
+        "dan/answers/ex05.py": mistake("ties_doubled"), "eve/ex05.py": "import os\nos._exit(0)",
         "finn/answer.ipynb": notebook.decode(), "gil/ex05.py": EX.text("solution.py", "last"),
         "hal/answer.txt": "see mail", "ida/max_pooling.py": SOLUTION, "=jo/ex01.py": "EXERCISE = 'ex01_broadcasting'",
     }  # fmt: skip
