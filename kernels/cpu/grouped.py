@@ -12,7 +12,7 @@ No zeros are multiplied and nothing is summed across lanes. (A depthwise convolu
 A task turns a few image rows into lines in a workspace, multiplies, and turns the result back. The gradient by the
 input is such a convolution of the output's gradient, one for each phase of the stride (see :mod:`.conv_gradients`);
 the gradient by the weights multiplies lines of both and sums over the pixels. Lines come in twos and fours
-(:func:`.lanes.multiply_add`); what is missing to that, and to LANES, is filled with zeros.
+(:func:`.tile.multiply_add`); what is missing to that is computed too, and dropped.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _convolve(x, packed, bias, y, kernel_size, stride, before, dilation, groups,
 
 
 def input_grad(grad, weight, dx, stride, padding, dilation, groups) -> bool:
-    """Fill dx (N, H, W, C). False, and nothing done, if a weight is not finite: zeros around would spread it too far."""
+    """Fill dx (N, H, W, C); or return False, as a weight is not finite and zeros around would spread it too far."""
     if not np.isfinite(weight).all():
         return False
     o, kh, kw, cg = weight.shape

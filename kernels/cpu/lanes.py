@@ -9,8 +9,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .jit import helper, kernel
+from .jit import helper, inlined, kernel
 from .tile import LANES, SIDE, TILE, multiply_add
+from .windows import clear
 
 
 @kernel
@@ -21,7 +22,7 @@ def convolve(x, packed, bias, y, rows, kernel_size, stride, before, dilation, gr
     """
     n_size, _, _, c = x.shape
     blocks, quartets, kh, run = packed.shape[:4]
-    cg, og = c // groups, y.shape[3] // groups
+    cg = c // groups
     kw, together = kernel_size[1], (run if dilation[1] == 1 else cg)  # lines that lie side by side
     fours = (size[1] + SIDE - 1) // SIDE
     seen_rows = (rows - 1) * stride[0] + (kh - 1) * dilation[0] + 1
@@ -100,43 +101,52 @@ def spread_row(x, n, ih, left, columns, block, groups, lines, row):
     _, h, w, c = x.shape
     cg = c // groups
     first = block * LANES
-    lanes, gap = np.uint64(min(LANES, groups - first)), np.uint64(cg)
-    pixel = cg * LANES
+    lanes = min(LANES, groups - first)
     source = x.reshape(-1)
-    one, two, three = np.uint64(LANES), np.uint64(2 * LANES), np.uint64(3 * LANES)
     for column in range(columns):
-        iw, to = left + column, np.uint64((row * columns + column) * pixel)
+        iw, to = left + column, (row * columns + column) * cg * LANES
         inside = 0 <= ih < h and 0 <= iw < w
-        if not inside or lanes < one:
-            for i in range(np.uint64(pixel)):
-                lines[to + i] = 0
+        if not inside or lanes < LANES:
+            clear(lines, to, cg * LANES)
         if inside:
-            at = np.uint64(((n * h + ih) * w + iw) * c + first * cg)
-            if cg == 4:  # as often, and faster when the compiler knows it
-                for g in range(lanes):
-                    s = at + np.uint64(4) * g
-                    lines[to + g], lines[to + one + g] = source[s], source[s + np.uint64(1)]
-                    lines[to + two + g], lines[to + three + g] = source[s + np.uint64(2)], source[s + np.uint64(3)]
+            at = ((n * h + ih) * w + iw) * c + first * cg
+            if lanes == LANES and cg == 4:  # the usual ones; with numbers that it knows, LLVM turns them in registers
+                _turn(source, at, 4, 1, lines, to, 1, LANES, LANES, 4)
+            elif lanes == LANES and cg == 8:
+                _turn(source, at, 8, 1, lines, to, 1, LANES, LANES, 8)
+            elif lanes == LANES and cg == 16:
+                _turn(source, at, 16, 1, lines, to, 1, LANES, LANES, 16)
             else:
-                for j in range(np.uint64(cg)):
-                    for g in range(lanes):
-                        lines[to + j * one + g] = source[at + j + g * gap]
+                _turn(source, at, cg, 1, lines, to, 1, LANES, lanes, cg)
 
 
 @helper
 def _collect_pixel(sums, j, fours, bias, y, to, block, groups):
-    """The j-th pixel of a row of tiles, sums (quartets of o, fours, SIDE, SIDE, LANES), into pixel number ``to`` of y."""
+    """Pixel j of a row of tiles, sums (quartets of o, fours, SIDE, SIDE, LANES), becomes pixel number ``to`` of y."""
     og = y.shape[3] // groups
     first = block * LANES
-    lanes, gap = np.uint64(min(LANES, groups - first)), np.uint64(og)
-    target = y.reshape(-1)
-    for o in range(og):
-        s = np.uint64(((o // SIDE * fours * SIDE + j) * SIDE + o % SIDE) * LANES)
-        t = np.uint64(to * y.shape[3] + first * og + o)
-        if bias.size > 0:
-            b = np.uint64(first * og + o)
-            for g in range(lanes):
-                target[t + g * gap] = sums[s + g] + bias[b + g * gap]
+    lanes = min(LANES, groups - first)
+    target, to = y.reshape(-1), to * y.shape[3] + first * og
+    for quartet in range((og + SIDE - 1) // SIDE):
+        at, begin, count = (quartet * fours * SIDE + j) * SIDE * LANES, to + quartet * SIDE, min(SIDE, og - quartet * SIDE)
+        if lanes == LANES and og == 4:
+            _turn(sums, at, 1, LANES, target, begin, 4, 1, LANES, 4)
+        elif lanes == LANES and og == 8:
+            _turn(sums, at, 1, LANES, target, begin, 8, 1, LANES, 4)
+        elif lanes == LANES and og == 16:
+            _turn(sums, at, 1, LANES, target, begin, 16, 1, LANES, 4)
         else:
-            for g in range(lanes):
-                target[t + g * gap] = sums[s + g]
+            _turn(sums, at, 1, LANES, target, begin, og, 1, lanes, count)
+    if bias.size > 0:
+        for i in range(np.uint64(lanes * og)):
+            target[np.uint64(to) + i] += bias[np.uint64(first * og) + i]
+
+
+@inlined
+def _turn(source, at, down, across, target, to, target_down, target_across, rows, columns):
+    """target[r, c] = source[r, c], each flat from where it begins and with its own distances between rows and columns"""
+    at, down, across = np.uint64(at), np.uint64(down), np.uint64(across)
+    to, target_down, target_across = np.uint64(to), np.uint64(target_down), np.uint64(target_across)
+    for r in range(np.uint64(rows)):
+        for c in range(np.uint64(columns)):
+            target[to + r * target_down + c * target_across] = source[at + r * down + c * across]
