@@ -11,8 +11,8 @@ LANES numbers, one a group:
 No zeros are multiplied and nothing is summed across lanes. (A depthwise convolution is the case of one j and one o.)
 A task turns a few image rows into lines in a workspace, multiplies, and turns the result back. The gradient by the
 input is such a convolution of the output's gradient, one for each phase of the stride (see :mod:`.conv_gradients`);
-the gradient by the weights multiplies lines of both and sums over the pixels. Lines come in twos and fours
-(:func:`.tile.multiply_add`); what is missing to that is computed too, and dropped.
+the gradient by the weights multiplies lines of both and sums over the pixels. Lines are multiplied by fours
+(:mod:`.tile`); what is missing to a four, or to LANES groups, is computed too and dropped.
 """
 
 from __future__ import annotations
