@@ -44,7 +44,8 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
         return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
-    rows = rows_per_block(total, 0 if pointwise else patch * x.itemsize, at_least=192 if pointwise else 128)
+    thick = 192 if pointwise or total > 4096 else 128  # rows, as BLAS likes them; fewer where there would be few tasks
+    rows = rows_per_block(total, 0 if pointwise else patch * x.itemsize, at_least=thick)
     pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     parts = groups * pieces
     turned = np.empty((0, 0, 0), x.dtype)

@@ -74,7 +74,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     total = n * int(sizes[0, 0] * sizes[0, 1])  # phase (0, 0) has the most pixels
     pointwise = (kh, kw) == (1, 1) and stride == (1, 1) and padding == (0, 0, 0, 0) and groups == 1
     row_bytes = -(-len(order) // len(taps)) * og * grad.itemsize
-    rows = rows_per_block(total, 0 if pointwise else row_bytes, at_least=192 if pointwise else 128)
+    rows = rows_per_block(total, 0 if pointwise else row_bytes, at_least=256)
     pieces = splits(cg, -(-total // rows) * groups * len(taps), at_least=64)
     turned = np.empty((groups * pieces, len(order), og, cg // pieces), weight.dtype)
     finite = np.empty(o, weight.dtype)
