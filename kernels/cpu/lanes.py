@@ -136,11 +136,7 @@ def _collect_pixel(sums, j, fours, bias, y, to, block, groups):
     lanes = min(LANES, groups - first)
     target, to = y.reshape(-1), to * y.shape[3] + first * og
     for quartet in range((og + SIDE - 1) // SIDE):
-        at, begin, count = (
-            (quartet * fours * SIDE + j) * SIDE * LANES,
-            to + quartet * SIDE,
-            min(SIDE, og - quartet * SIDE),
-        )
+        at, begin = (quartet * fours * SIDE + j) * SIDE * LANES, to + quartet * SIDE
         if lanes == LANES and og == 4:
             _turn(sums, at, 1, LANES, target, begin, 4, 1, LANES, 4)
         elif lanes == LANES and og == 8:
@@ -148,7 +144,7 @@ def _collect_pixel(sums, j, fours, bias, y, to, block, groups):
         elif lanes == LANES and og == 16:
             _turn(sums, at, 1, LANES, target, begin, 16, 1, LANES, 4)
         else:
-            _turn(sums, at, 1, LANES, target, begin, og, 1, lanes, count)
+            _turn(sums, at, 1, LANES, target, begin, og, 1, lanes, min(SIDE, og - quartet * SIDE))
     if bias.size > 0:
         for i in range(np.uint64(lanes * og)):
             target[np.uint64(to) + i] += bias[np.uint64(first * og) + i]
