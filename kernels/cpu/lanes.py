@@ -76,8 +76,11 @@ def weight_products(grad, x, partial, rows, kernel_size, stride, before, dilatio
         share, block = task // blocks, task % blocks
         sums = partial[share, block].reshape(-1)
         sums[:] = 0
-        lines = np.empty(seen_rows * seen_columns * pixel + SIDE * LANES, x.dtype)  # a tile may reach a bit beyond
+        lines = np.empty(seen_rows * seen_columns * pixel + SIDE * LANES, x.dtype)
         grads = np.empty(ow * grad_pixel + SIDE * LANES, x.dtype)
+        if deep * SIDE > cg or quartets * SIDE > og:  # then tiles reach beyond a pixel's lines
+            lines[:] = 0
+            grads[:] = 0
         for part in range(share * total // shares, (share + 1) * total // shares):
             n, begin = part // per_image, part % per_image * rows
             end = min(begin + rows, oh)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import llvmlite.binding
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -32,13 +31,12 @@ def multiply_add(sums, to, left, at_left, next_left, right, at_right, next_right
     The arrays are flat. sums (SIDE, SIDE, LANES) begins at ``to``, the line left[t, q] at at_left + t*next_left +
     q*LANES, and right[t, p] at at_right + t*next_right + p*across. ``count`` is at least 1.
     """
-    with np.errstate(all="ignore"):  # as compiled code; and what fills up a tile may be anything
-        for t in range(count):
-            for p in range(SIDE):
-                for q in range(SIDE):
-                    s, a = to + (p * SIDE + q) * LANES, at_left + t * next_left + q * LANES
-                    b = at_right + t * next_right + p * across
-                    sums[s : s + LANES] += left[a : a + LANES] * right[b : b + LANES]
+    for t in range(count):
+        for p in range(SIDE):
+            for q in range(SIDE):
+                s, a = to + (p * SIDE + q) * LANES, at_left + t * next_left + q * LANES
+                b = at_right + t * next_right + p * across
+                sums[s : s + LANES] += left[a : a + LANES] * right[b : b + LANES]
 
 
 @overload(multiply_add, jit_options={"forceinline": True})
