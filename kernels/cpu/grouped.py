@@ -12,7 +12,7 @@ No zeros are multiplied and nothing is summed across lanes. (A depthwise convolu
 A task turns a few image rows into lines in a workspace, multiplies, and turns the result back. The gradient by the
 input is such a convolution of the output's gradient, one for each phase of the stride (see :mod:`.conv_gradients`);
 the gradient by the weights multiplies lines of both and sums over the pixels. Sums are taken in tiles of four lines by
-four (:func:`.tile.multiply_add`); what is missing to that, and to LANES, is filled with zeros.
+four (:func:`.tile.multiply_add`); what is missing to a four, or to LANES groups, is computed too and dropped.
 
 Shapes: x (N, H, W, C), weight (O, KH, KW, C/G), bias (O,) or empty, y (N, OH, OW, O), as in :mod:`.conv`.
 """
@@ -88,7 +88,7 @@ def _convolve(x, packed, bias, y, kernel_size, stride, before, dilation, groups,
 
 
 def input_grad(grad, weight, dx, stride, padding, dilation, groups) -> bool:
-    """Fill dx (N, H, W, C). False, and nothing done, if a weight is not finite: zeros would spread it too far."""
+    """Fill dx (N, H, W, C); or return False, as a weight is not finite and zeros around would spread it too far."""
     if not np.isfinite(weight).all():
         return False
     o, kh, kw, cg = weight.shape

@@ -7,8 +7,8 @@ a third of one. (Matrix libraries are built around such a tile: Goto & van de Ge
 
 LLVM finds no such tile by itself: it vectorises the innermost loop only, and that is the sum. So :func:`multiply_add`
 is a definition in NumPy, which runs where Numba is switched off, and :func:`_vectors` writes the same loop in LLVM's
-own language, in which a vector is a value like any other. It is written for any vector unit, and LLVM cuts vectors that
-are too long into several; the sizes are meant for AVX-512, or else for AVX2. 90 GFLOPS a core became 180 on the former.
+own language, in which a vector is a value like any other. LLVM cuts vectors that are too long for a processor into
+several; the sizes are meant for AVX-512, or else for AVX2. With the former, 60 to 90 GFLOPS a core became 150.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ TILE = SIDE * SIDE * LANES  # all its numbers
 
 
 def multiply_add(sums, to, left, at_left, next_left, right, at_right, next_right, across, count):
-    """sums[p, q] += sum over t < count of  left[t, q] * right[t, p],  for p, q < SIDE and count > 0; each is a line.
+    """sums[p, q] += sum over t < count of  left[t, q] * right[t, p]  for p, q < SIDE, where each is a line of LANES.
 
     The arrays are flat. sums (SIDE, SIDE, LANES) begins at ``to``, the line left[t, q] at at_left + t*next_left +
-    q*LANES, and right[t, p] at at_right + t*next_right + p*across.
+    q*LANES, and right[t, p] at at_right + t*next_right + p*across. ``count`` is at least 1.
     """
     for t in range(count):
         for p in range(SIDE):
             for q in range(SIDE):
-                s, l = to + (p * SIDE + q) * LANES, at_left + t * next_left + q * LANES  # noqa: E741
-                r = at_right + t * next_right + p * across
-                sums[s : s + LANES] += left[l : l + LANES] * right[r : r + LANES]
+                s, a = to + (p * SIDE + q) * LANES, at_left + t * next_left + q * LANES
+                b = at_right + t * next_right + p * across
+                sums[s : s + LANES] += left[a : a + LANES] * right[b : b + LANES]
 
 
 @overload(multiply_add, jit_options={"forceinline": True})
