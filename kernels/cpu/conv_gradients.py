@@ -46,7 +46,7 @@ def _axis_phases(size, taps_in_all, stride, before, dilation):
     return phases
 
 
-def _phases(dx_shape, kernel_size, stride, padding, dilation):
+def phases_of(dx_shape, kernel_size, stride, padding, dilation):
     """All P = sh*sw phases of the image; phase p holds the pixels that are (p // sw, p % sw) modulo the stride.
 
     Returns their kernel sizes (P, 2), pads (P, 2), numbers of rows and columns (P, 2), and the kernel's offsets (kh,
@@ -70,7 +70,7 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     n, h, w, c = dx.shape
     o, kh, kw, cg = weight.shape
     og = o // groups
-    taps, pads, sizes, first_offset, order = _phases(dx.shape, (kh, kw), stride, padding, dilation)
+    taps, pads, sizes, first_offset, order = phases_of(dx.shape, (kh, kw), stride, padding, dilation)
     total = n * int(sizes[0, 0] * sizes[0, 1])  # phase (0, 0) has the most pixels
     rows = rows_per_block(total, -(-len(order) // len(taps)) * og * grad.itemsize, at_least=128)
     pieces = splits(cg, -(-total // rows) * groups * len(taps), at_least=64)

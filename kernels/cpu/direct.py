@@ -1,0 +1,227 @@
+"""Convolution without im2col: the sums of a few pixels stay in registers from the first product to the last.
+
+Where channels are few, im2col writes and reads each number KH*KW times for too few products, and Winograd's transforms
+cost more than they save. The trick (Georganas et al. 2018, arXiv:1808.05567, sections II.A-II.D): with channels
+innermost, what COUNT neighbouring pixels of one row add up for LANES output channels is a small matrix product that
+needs no gathered matrix. Through kernel row kh, pixel i sees KW*C numbers that lie side by side, beginning i*sw*C
+further on. So
+
+    for kh, for each k of these KW*C:    block[i, :] += seen[kh, i*sw*C + k] * w[kh, k, :]      i < COUNT
+
+takes one vector of weights and COUNT numbers for COUNT multiply-add instructions, and the block, COUNT x LANES, never
+leaves the registers (:mod:`.vectors`). ``seen`` is a copy of the few image rows that a task needs, with the zeros
+around them: it fits the first-level cache, and spares the loop all questions about edges.
+
+The gradient by the input is the same with turned weights, phase by phase as in :mod:`.conv_gradients`. In the gradient
+by the weights the block stands for COUNT weights and LANES output channels, and the loop runs over pixels.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .conv_gradients import phases_of
+from .jit import helper, kernel
+from .vectors import COUNT, LANES, add_to, multiply_add, repeat, store, zeros
+from .windows import clear, copy, ints
+
+SEEN_BYTES = 24 * 1024  # of copied rows, beside which the weights and the result pass through a first-level cache
+SHARES = 16  # of the sum over all pixels
+
+
+def fits(dilation: tuple, groups: int, dtype) -> bool:
+    """Whether this convolution can be computed here at all: float32, one group, no dilation."""
+    return (dilation, groups) == ((1, 1), 1) and dtype == np.float32
+
+
+def _rows(size: int, taps: int, stride: int, row_bytes: int) -> int:
+    """How many of ``size`` output rows a task takes: as many as what they see fits in SEEN_BYTES; evened out."""
+    rows = max(1, min(size, (SEEN_BYTES // row_bytes - taps) // stride + 1))
+    return -(-size // -(-size // rows))
+
+
+def _width(pixels: int, taps: int, stride: int) -> int:
+    """Pixels of a row that whole blocks of outputs see."""
+    return (-(-pixels // COUNT) * COUNT - 1) * stride + taps
+
+
+def _slabs(weight):
+    """(taps, C, O) -> (slabs, taps * C, LANES), each vector in one line of the cache; zeros where O ends."""
+    taps, c, o = weight.shape
+    slabs = -(-o // LANES)
+    room = np.zeros(slabs * taps * c * LANES + LANES, weight.dtype)
+    begin = -room.ctypes.data // room.itemsize % LANES
+    filled = room[begin : begin + slabs * taps * c * LANES].reshape(slabs, taps, c, LANES)
+    for slab in range(slabs):
+        part = weight[..., slab * LANES : (slab + 1) * LANES]
+        filled[slab, ..., : part.shape[2]] = part
+    return filled.reshape(slabs, taps * c, LANES)
+
+
+def forward(x, weight, bias, y, stride, padding) -> None:
+    """Fill y (N, OH, OW, O) with the convolution of x (N, H, W, C) and weight (O, KH, KW, C), plus bias (O,) or none."""
+    o, kh, kw, c = weight.shape
+    slabs = _slabs(weight.reshape(o, kh * kw, c).transpose(1, 2, 0))
+    _convolve(x, slabs, _begin(bias, o), y, (kh, kw), stride, padding[::2], y.shape[1:3], (0, 0), (1, 1))
+
+
+def _begin(bias, o: int):
+    """What each sum begins with, (slabs * LANES,)"""
+    begin = np.zeros(-(-o // LANES) * LANES, np.float32)
+    begin[: bias.size] = bias
+    return begin
+
+
+def input_grad(grad, weight, dx, stride, padding) -> bool:
+    """Fill dx (N, H, W, C) with the gradient by the input, from grad (N, OH, OW, O).
+
+    Returns False if a weight is not finite: 0 * NaN = NaN, so zeros around the gradient would spread it too far.
+    """
+    if not np.isfinite(weight).all():
+        return False
+    c = dx.shape[3]
+    taps, pads, sizes, first, order = phases_of(dx.shape, weight.shape[1:3], stride, padding, (1, 1))
+    if not taps.all():
+        dx[...] = 0  # no output saw the pixels of some phase
+    for phase in range(len(taps)):
+        count = taps[phase].prod()
+        kh, kw = order[first[phase] : first[phase] + count].T
+        if count and sizes[phase].all():
+            slabs = _slabs(weight[:, kh, kw].swapaxes(0, 1))  # (taps, O, C)
+            origin, geometry = divmod(phase, stride[1]), (ints(a[phase]) for a in (taps, pads, sizes))
+            kernel_size, pad, size = geometry
+            _convolve(grad, slabs, _begin(np.empty(0), c), dx, kernel_size, (1, 1), pad, size, origin, stride)
+    return True
+
+
+def _convolve(x, slabs, begin, y, kernel_size, stride, before, size, origin, spacing) -> None:
+    """y[:, origin[0] + i * spacing[0], origin[1] + j * spacing[1]] = the convolution, for i, j below ``size``."""
+    width = _width(size[1], kernel_size[1], stride[1])
+    rows = _rows(size[0], kernel_size[0], stride[0], width * x.shape[3] * x.itemsize)
+    _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin, spacing, rows, width)
+
+
+@kernel
+def _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin, spacing, rows, width):
+    """A task is a few rows of one image; what they see is ``seen`` (rows seen, width, C)."""
+    c, (_, oh, ow, o) = x.shape[3], y.shape
+    blocks = (size[0] + rows - 1) // rows
+    weights, target = slabs.reshape(-1), y.reshape(-1)
+    steps = stride[1] * c, width * c  # in ``seen``, from pixel to pixel and from row to row
+    taps = kernel_size[0], kernel_size[1] * c
+    for task in numba.prange(len(x) * blocks):
+        n, first = task // blocks, task % blocks * rows
+        count = min(rows, size[0] - first)
+        seen = np.empty(((count - 1) * stride[0] + kernel_size[0]) * width * c, x.dtype)
+        _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen)
+        edge = np.empty(COUNT * LANES, x.dtype)
+        for slab in range(len(slabs)):
+            lanes, w_at = min(LANES, o - slab * LANES), slab * slabs.shape[1] * LANES
+            for row in range(count):
+                line = (n * oh + origin[0] + (first + row) * spacing[0]) * ow + origin[1]
+                for column in range(0, size[1], COUNT):
+                    at = row * stride[0] * steps[1] + column * steps[0]
+                    to, step = (line + column * spacing[1]) * o + slab * LANES, spacing[1] * o
+                    pixels = min(COUNT, size[1] - column)
+                    if pixels == COUNT and lanes == LANES:
+                        _pixels(seen, at, steps, taps, weights, w_at, begin, slab * LANES, target, to, step)
+                    else:
+                        _pixels(seen, at, steps, taps, weights, w_at, begin, slab * LANES, edge, 0, LANES)
+                        for i in range(pixels):
+                            copy(edge, i * LANES, target, to + i * step, lanes)
+
+
+@helper
+def _pixels(seen, at, steps, taps, weights, w_at, begin, b_at, target, to, step):
+    """COUNT pixels and LANES channels of the result, from begin[b_at] on: the loop of the docstring above."""
+    block = repeat(begin, b_at)
+    kh_size, run = taps
+    for kh in range(kh_size):
+        k, end = at + kh * steps[1], at + kh * steps[1] + run
+        while k + 4 <= end:  # four at a time: the loop's end is predicted more often
+            block = multiply_add(block, seen, k, steps[0], weights, w_at)
+            block = multiply_add(block, seen, k + 1, steps[0], weights, w_at + LANES)
+            block = multiply_add(block, seen, k + 2, steps[0], weights, w_at + 2 * LANES)
+            block = multiply_add(block, seen, k + 3, steps[0], weights, w_at + 3 * LANES)
+            k, w_at = k + 4, w_at + 4 * LANES
+        while k < end:
+            block = multiply_add(block, seen, k, steps[0], weights, w_at)
+            k, w_at = k + 1, w_at + LANES
+    store(block, target, to, step)
+
+
+@helper
+def _take_rows(x, n, ih, iw, width, seen):
+    """seen = as many rows of ``width`` pixels as it holds, from (ih, iw) of image ``n`` on; zeros outside the image."""
+    _, h, w, c = x.shape
+    pixels = x.reshape(-1)
+    left = max(0, min(width, -iw))  # pixels before the image begins, and before it ends
+    right = max(left, min(width, w - iw))
+    for row in range(len(seen) // (width * c)):
+        to = row * width * c
+        if 0 <= ih + row < h:
+            clear(seen, to, left * c)
+            copy(pixels, ((n * h + ih + row) * w + iw + left) * c, seen, to + left * c, (right - left) * c)
+            clear(seen, to + right * c, (width - right) * c)
+        else:
+            clear(seen, to, width * c)
+
+
+def weight_grad(grad, x, dw, stride, padding) -> None:
+    """Fill dw (O, KH, KW, C) from grad (N, OH, OW, O) and x (N, H, W, C)."""
+    o, kh, kw, c = dw.shape
+    (n, oh, ow, _), width = grad.shape, (grad.shape[2] - 1) * stride[1] + kw
+    rows = _rows(oh, kh, stride[0], width * c * x.itemsize)
+    run, slabs = -(-kw * c // COUNT) * COUNT, -(-o // LANES)  # whole blocks of weights and of channels
+    partial = np.zeros((min(SHARES, n * -(-oh // rows)), slabs, kh, run, LANES), x.dtype)
+    _weight_grad(grad, x, partial, kw * c, stride, padding[::2], rows, width)
+    total = partial.sum(0)[:, :, : kw * c].reshape(slabs, kh, kw, c, LANES)  # over shares, in order
+    dw[...] = total.transpose(0, 4, 1, 2, 3).reshape(slabs * LANES, kh, kw, c)[:o]
+
+
+@kernel
+def _weight_grad(grad, x, partial, used, stride, before, rows, width):
+    """A task is a share of all blocks of rows. Each block is summed on its own before it is added to the share's sum."""
+    (_, oh, ow, o), c = grad.shape, x.shape[3]
+    shares, slabs, kh_size, run, _ = partial.shape
+    per_image = (oh + rows - 1) // rows
+    for share in numba.prange(shares):
+        total = partial[share].reshape(-1)
+        seen = np.zeros(((rows - 1) * stride[0] + kh_size) * width * c + COUNT, x.dtype)
+        sent = np.zeros(rows * ow * slabs * LANES, x.dtype)
+        for block in range(share * len(x) * per_image // shares, (share + 1) * len(x) * per_image // shares):
+            n, first = block // per_image, block % per_image * rows
+            count = min(rows, oh - first)
+            _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen[:-COUNT])
+            _take_channels(grad, (n * oh + first) * ow, count * ow, sent)
+            for slab in range(slabs):
+                for kh in range(kh_size):
+                    for k in range(0, used, COUNT):
+                        to = ((slab * kh_size + kh) * run + k) * LANES
+                        steps = stride[1] * c, stride[0] * width * c
+                        _weights(seen, kh * width * c + k, steps, (count, ow), sent, slab * rows * ow * LANES, total, to)
+
+
+@helper
+def _weights(seen, at, steps, size, sent, s_at, total, to):
+    """COUNT weights and LANES channels of the gradient: the sum over ``size`` pixels, added to total[to:]."""
+    block = zeros()
+    for row in range(size[0]):
+        k = at + row * steps[1]
+        for _ in range(size[1]):
+            block = multiply_add(block, seen, k, 1, sent, s_at)
+            k, s_at = k + steps[0], s_at + LANES
+    add_to(block, total, to, LANES)
+
+
+@helper
+def _take_channels(grad, first, pixels, sent):
+    """sent (slabs, pixels, LANES) = ``pixels`` pixels of the gradient from the first one on"""
+    o = grad.shape[3]
+    flat, slabs = grad.reshape(-1), (o + LANES - 1) // LANES
+    room = len(sent) // slabs
+    for slab in range(slabs):
+        lanes = min(LANES, o - slab * LANES)
+        for p in range(pixels):
+            copy(flat, (first + p) * o + slab * LANES, sent, slab * room + p * LANES, lanes)
