@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise, winograd
+from . import depthwise, direct, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
@@ -39,6 +39,9 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     geometry = kernel_size, stride, padding, dilation, groups
     if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
         return y
+    if _directly(algorithm, geometry, x.dtype, y.size) and (algorithm == "direct" or direct.pays(out_size, kernel_size, c, o)):
+        direct.forward(x, weight, bias, y, stride, padding)
+        return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
     rows = rows_per_block(total, patch * x.itemsize, at_least=128)
     pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
@@ -54,9 +57,14 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
 
 def _by_winograd(algorithm: str, geometry: tuple, dtype, n: int, out_size: tuple, c: int, o: int) -> bool:
     """Whether to try :mod:`.winograd`: if it can do this, and it was asked for or promises to be faster."""
-    if algorithm == "im2col" or n == 0 or not winograd.fits(*geometry, dtype):
+    if algorithm in ("im2col", "direct") or n == 0 or not winograd.fits(*geometry, dtype):
         return False
     return algorithm == "winograd" or winograd.pays(n, out_size, c, o)
+
+
+def _directly(algorithm: str, geometry: tuple, dtype, size: int) -> bool:
+    """Whether :mod:`.direct` can do this, and was not excluded."""
+    return algorithm in ("auto", "direct") and size > 0 and direct.fits(*geometry[3:], dtype)
 
 
 def _check(c: int, cg: int, o: int, groups: int) -> None:
@@ -134,6 +142,8 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
         grad, weight, dx, padding
     ):
         return dx
+    if (_directly(algorithm, geometry, grad.dtype, dx.size * grad.size) and (algorithm == "direct" or direct.pays_input_grad(input_size, stride, weight.shape[1:3], len(weight), cg))) and direct.input_grad(grad, weight, dx, stride, padding):
+        return dx
     input_grad(grad, weight, dx, stride, padding, dilation, groups)
     return dx
 
@@ -149,10 +159,13 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
     _check_grad("conv2d_weight_grad", grad, len(x), x.shape[1:3], (o, *kernel_size), stride, padding, dilation)
     dw = np.empty((o, *kernel_size, c // groups), x.dtype)
     geometry = kernel_size, stride, padding, dilation, groups
+    winograd_too = _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
     if grad.size == 0:
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
+    elif _directly(algorithm, geometry, x.dtype, x.size) and not winograd_too and (algorithm == "direct" or direct.pays_weight_grad(kernel_size, c, o)):
+        direct.weight_grad(grad, x, dw, stride, padding)
     elif not (
         _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
         and winograd.weight_grad(grad, x, dw, padding)

@@ -35,6 +35,27 @@ def fits(dilation: tuple, groups: int, dtype) -> bool:
     return (dilation, groups) == ((1, 1), 1) and dtype == np.float32
 
 
+def pays(out_size, kernel_size, c: int, o: int) -> bool:
+    """Whether this takes less time than im2col."""
+    return _pays(_waste(out_size[1], COUNT) * _waste(o, LANES), kernel_size, c, o)
+
+
+def pays_input_grad(input_size, stride, kernel_size, o: int, c: int) -> bool:
+    return _pays(_waste(-(-input_size[1] // stride[1]), COUNT) * _waste(c, LANES), kernel_size, o, c)
+
+
+def pays_weight_grad(kernel_size, c: int, o: int) -> bool:
+    return _pays(_waste(kernel_size[1] * c, COUNT) * _waste(o, LANES), kernel_size, c, o)
+
+
+def _pays(waste, kernel_size, c, o):
+    return tuple(kernel_size) != (1, 1) and 1.3 * waste < 1.3 + (10 + 100 / (kernel_size[1] * c)) / o
+
+
+def _waste(size, multiple):
+    return -(-size // multiple) * multiple / size
+
+
 def _rows(size: int, taps: int, stride: int, row_bytes: int) -> int:
     """How many of ``size`` output rows a task takes: as many as what they see fits in SEEN_BYTES; evened out."""
     rows = max(1, min(size, (SEEN_BYTES // row_bytes - taps) // stride + 1))
@@ -133,21 +154,21 @@ def _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin
 
 
 @helper
-def _pixels(seen, at, steps, taps, weights, w_at, begin, b_at, target, to, step):
+def _pixels(seen, at, steps, taps, weights, w_at, bias, b_at, target, to, step):
     """COUNT pixels and LANES channels of the result, from begin[b_at] on: the loop of the docstring above."""
-    block = repeat(begin, b_at)
+    block = repeat(bias, b_at)
     kh_size, run = taps
     for kh in range(kh_size):
-        k, end = at + kh * steps[1], at + kh * steps[1] + run
-        while k + 4 <= end:  # four at a time: the loop's end is predicted more often
+        begin, fours = at + kh * steps[1], run // 4 * 4
+        for k in range(begin, begin + fours, 4):  # four at a time: the loop's end is predicted more often
             block = multiply_add(block, seen, k, steps[0], weights, w_at)
             block = multiply_add(block, seen, k + 1, steps[0], weights, w_at + LANES)
             block = multiply_add(block, seen, k + 2, steps[0], weights, w_at + 2 * LANES)
             block = multiply_add(block, seen, k + 3, steps[0], weights, w_at + 3 * LANES)
-            k, w_at = k + 4, w_at + 4 * LANES
-        while k < end:
+            w_at += 4 * LANES
+        for k in range(begin + fours, begin + run):
             block = multiply_add(block, seen, k, steps[0], weights, w_at)
-            k, w_at = k + 1, w_at + LANES
+            w_at += LANES
     store(block, target, to, step)
 
 
@@ -186,32 +207,40 @@ def _weight_grad(grad, x, partial, used, stride, before, rows, width):
     (_, oh, ow, o), c = grad.shape, x.shape[3]
     shares, slabs, kh_size, run, _ = partial.shape
     per_image = (oh + rows - 1) // rows
+    sent_flat = grad.reshape(-1)
     for share in numba.prange(shares):
         total = partial[share].reshape(-1)
         seen = np.zeros(((rows - 1) * stride[0] + kh_size) * width * c + COUNT, x.dtype)
-        sent = np.zeros(rows * ow * slabs * LANES, x.dtype)
+        copied = o % LANES != 0
+        sent = np.zeros(rows * ow * slabs * LANES if copied else 0, x.dtype)
         for block in range(share * len(x) * per_image // shares, (share + 1) * len(x) * per_image // shares):
             n, first = block // per_image, block % per_image * rows
             count = min(rows, oh - first)
             _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen[:-COUNT])
-            _take_channels(grad, (n * oh + first) * ow, count * ow, sent)
+            if copied:
+                _take_channels(grad, (n * oh + first) * ow, count * ow, sent)
             for slab in range(slabs):
                 for kh in range(kh_size):
                     for k in range(0, used, COUNT):
                         to = ((slab * kh_size + kh) * run + k) * LANES
                         steps = stride[1] * c, stride[0] * width * c
-                        _weights(seen, kh * width * c + k, steps, (count, ow), sent, slab * rows * ow * LANES, total, to)
+                        at = kh * width * c + k
+                        if copied:
+                            _weights(seen, at, steps, (count, ow), sent, slab * rows * ow * LANES, LANES, total, to)
+                        else:
+                            g_at = (n * oh + first) * ow * o + slab * LANES
+                            _weights(seen, at, steps, (count, ow), sent_flat, g_at, o, total, to)
 
 
 @helper
-def _weights(seen, at, steps, size, sent, s_at, total, to):
+def _weights(seen, at, steps, size, sent, s_at, step, total, to):
     """COUNT weights and LANES channels of the gradient: the sum over ``size`` pixels, added to total[to:]."""
     block = zeros()
     for row in range(size[0]):
         k = at + row * steps[1]
         for _ in range(size[1]):
             block = multiply_add(block, seen, k, 1, sent, s_at)
-            k, s_at = k + steps[0], s_at + LANES
+            k, s_at = k + steps[0], s_at + step
     add_to(block, total, to, LANES)
 
 

@@ -9,7 +9,7 @@ from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
 
-ALGORITHMS = ("auto", "im2col", "winograd")
+ALGORITHMS = ("auto", "im2col", "winograd", "direct")
 
 
 @register("conv2d")
