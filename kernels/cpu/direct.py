@@ -1,14 +1,13 @@
-"""Convolution without im2col: the sums of a few pixels stay in registers from the first product to the last.
+"""Convolution without im2col: a few pixels' sums stay in registers from the first product to the last.
 
 Where channels are few, im2col writes and reads each number KH*KW times for too few products, and Winograd's transforms
-cost more than they save. The trick (Georganas et al. 2018, arXiv:1808.05567, sections II.A-II.D): with channels
-innermost, what COUNT neighbouring pixels of one row add up for LANES output channels is a small matrix product that
-needs no gathered matrix. Through kernel row kh, pixel i sees KW*C numbers that lie side by side, beginning i*sw*C
-further on. So
+cost more than they save. The trick (Georganas et al. 2018, arXiv:1808.05567, section II): with channels innermost, what
+COUNT neighbouring pixels of a row sum for LANES output channels is a small matrix product, and needs no gathered
+matrix. Through kernel row kh, pixel i sees KW*C numbers side by side that begin at i*sw*C, so
 
-    for kh, for each k of these KW*C:    block[i, :] += seen[kh, i*sw*C + k] * w[kh, k, :]      i < COUNT
+    block[i, :] += seen[kh, i*sw*C + k] * w[kh, k, :]      for each kh, each k of these KW*C, and i < COUNT
 
-takes one vector of weights and COUNT numbers for COUNT multiply-add instructions, and the block, COUNT x LANES, never
+takes one vector of weights and COUNT numbers for COUNT multiply-add instructions, and the block, (COUNT, LANES), never
 leaves the registers (:mod:`.vectors`). ``seen`` is a copy of the few image rows that a task needs, with the zeros
 around them: it fits the first-level cache, and spares the loop all questions about edges.
 
@@ -26,34 +25,35 @@ from .jit import helper, kernel
 from .vectors import COUNT, LANES, add_to, multiply_add, repeat, store, zeros
 from .windows import clear, copy, ints
 
-SEEN_BYTES = 24 * 1024  # of copied rows, beside which the weights and the result pass through a first-level cache
+SEEN_BYTES = 24 * 1024  # of copied rows: weights and results must pass through the first-level cache beside them
 SHARES = 16  # of the sum over all pixels
 
 
 def fits(dilation: tuple, groups: int, dtype) -> bool:
-    """Whether this convolution can be computed here at all: float32, one group, no dilation."""
+    """Whether this convolution can be computed here at all: without dilation or groups, in float32.
+
+    In float64 the block would take twice the registers.
+    """
     return (dilation, groups) == ((1, 1), 1) and dtype == np.float32
 
 
-def pays(out_size, kernel_size, c: int, o: int) -> bool:
-    """Whether this takes less time than im2col."""
-    return _pays(_waste(out_size[1], COUNT) * _waste(o, LANES), kernel_size, c, o)
+def pays(pixels: int, run: int, width: int, gathered: int) -> bool:
+    """Whether this takes less time than im2col, by counting, in units of a multiplication and an addition.
+
+    Blocks are COUNT wide and LANES deep, and what is left over at an edge costs as much as a whole one: of ``pixels``
+    side by side, and of ``width`` channels. im2col gathers runs of ``run`` numbers for ``width`` products each; a
+    gathered number costs as much as some 10 products, and 100 more for each run (fitted to times of 28 layers, two
+    threads, AVX-512). A kernel of one pixel gathers nothing.
+
+    >>> pays(32, 48, 16), pays(8, 192, 64), pays(224, 9, 64)
+    (True, False, True)
+    """
+    return 1.3 * _whole(pixels, COUNT) * _whole(width, LANES) < pixels * width * (1.3 + (10 + 100 / run) / width)
 
 
-def pays_input_grad(input_size, stride, kernel_size, o: int, c: int) -> bool:
-    return _pays(_waste(-(-input_size[1] // stride[1]), COUNT) * _waste(c, LANES), kernel_size, o, c)
-
-
-def pays_weight_grad(kernel_size, c: int, o: int) -> bool:
-    return _pays(_waste(kernel_size[1] * c, COUNT) * _waste(o, LANES), kernel_size, c, o)
-
-
-def _pays(waste, kernel_size, c, o):
-    return tuple(kernel_size) != (1, 1) and 1.3 * waste < 1.3 + (10 + 100 / (kernel_size[1] * c)) / o
-
-
-def _waste(size, multiple):
-    return -(-size // multiple) * multiple / size
+def _whole(size: int, multiple: int) -> int:
+    """``size`` rounded up to whole multiples."""
+    return -(-size // multiple) * multiple
 
 
 def _rows(size: int, taps: int, stride: int, row_bytes: int) -> int:
