@@ -10,23 +10,28 @@ from .plain.windows import output_size
 
 def same_shape(kernel: str, **arrays) -> None:
     """All of them have one shape, e.g. ``same_shape("relu_backward", grad=grad, y=y)``."""
-    shapes = {name: a.shape for name, a in arrays.items()}
-    if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+    if len({a.shape for a in arrays.values()}) > 1:
+        listed = ", ".join(f"{name} {a.shape}" for name, a in arrays.items())
         raise ValueError(f"{kernel}: the shapes must be equal (channels-last): {listed}")
 
 
 def one_each(kernel: str, length: int, of: str, **vectors) -> None:
     """Each vector holds one number for each of the ``length`` channels (or rows)."""
+    shape = (length,)
     for name, v in vectors.items():
-        if v.shape != (length,):
+        if v.shape != shape:
             raise ValueError(f"{kernel}: {length} {of} need a {name} of shape ({length},), got {v.shape}")
+
+
+def whole(kernel: str, labels) -> None:
+    """Labels are whole numbers."""
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{kernel}: labels are whole numbers, got {labels.dtype}")
 
 
 def labels_in_range(kernel: str, labels, classes: int) -> None:
     """Labels are whole numbers that name a class; negative ones count from the end, as in NumPy."""
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"{kernel}: labels are whole numbers, got {labels.dtype}")
+    whole(kernel, labels)
     if labels.size:
         lowest, highest = int(labels.min()), int(labels.max())  # on a device, this waits for it
         if not -classes <= lowest <= highest < classes:

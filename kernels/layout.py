@@ -100,9 +100,10 @@ def run_in_room(function, arrays: list, options: tuple, keywords: dict, roles: t
     xp = _module(like)
     adapted = [to_room(a, role, like.dtype, xp) for a, role in zip(arrays, roles)]
     out = function(*adapted, *options, **keywords)
-    for array, used, role in zip(arrays, adapted, roles):
-        if role == UPDATED and array is not None and _is_copy(used, array):
-            array[...] = from_room(used, FLAT, array)
+    if UPDATED in roles:
+        for array, used, role in zip(arrays, adapted, roles):
+            if role == UPDATED and array is not None and _is_copy(used, array):
+                array[...] = from_room(used, FLAT, array)
     if len(results) == 0:
         return None
     if len(results) == 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import warnings
+from types import ModuleType
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from . import shapes
 from .layout import FLAT, IMAGE, STATISTIC, UPDATED, run_in_room
 
 ROOMS = ("plain", "cpu")
+COMPUTED = (np.dtype("float32"), np.dtype("float64"))
 _chosen: str | None = None  # by use_room; None: MINICNN_ROOM, else the fastest that is installed
 
 
@@ -62,6 +65,12 @@ def current_room() -> str:
     return "cpu" if numba_works() else "plain"
 
 
+@functools.cache
+def _cpu() -> ModuleType:
+    """The cpu room, which takes half a second to import; an import statement in each call would take its time, too."""
+    return importlib.import_module(".cpu", __package__)
+
+
 _numba_problem: str | None = None  # why Numba cannot be used; "" if it can; None: not tried yet
 
 
@@ -96,18 +105,12 @@ def set_num_threads(n: int) -> None:
     if not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"set_num_threads: n must be a whole number >= 1, got {n!r}")
     if numba_works():
-        from . import cpu
-
-        cpu.apply_num_threads(int(n))
+        _cpu().apply_num_threads(int(n))
 
 
 def get_num_threads() -> int:
     """How many threads the cpu room uses."""
-    if not numba_works():
-        return 1
-    from . import cpu
-
-    return cpu.num_threads()
+    return _cpu().num_threads() if numba_works() else 1
 
 
 class Kernel:
@@ -145,9 +148,8 @@ class Kernel:
         function = self.function(room)
         if room == "plain":
             return function(*arrays, *options, **keywords)
-        from .cpu import entering
-
-        with entering(self.name):
+        cpu = _cpu()
+        with cpu.lock, cpu.entering(self.name):
             return run_in_room(function, arrays, options, keywords, self.roles, self.results)
 
     def _check(self, arrays: tuple) -> bool:
@@ -157,23 +159,23 @@ class Kernel:
         arrays have one dtype, but for statistics; what is computed element by element has one shape. What more a
         kernel asks of its shapes is said in its own file.
         """
-        on_device, kind = False, np.ndarray
-        if not isinstance(arrays[0], np.ndarray):
-            on_device, kind = _device_kind(arrays[0])
+        first, on_device, kind = arrays[0], False, np.ndarray
+        if not isinstance(first, kind):
+            on_device, kind = _device_kind(first)
         for i, a in enumerate(arrays):
             if not isinstance(a, kind) and (a is not None or i not in self.optional):
-                raise TypeError(_misplaced(self.name, i, a, arrays[0] if i else None))
-        dtype, shape = arrays[0].dtype, arrays[0].shape
-        if dtype not in (np.float32, np.float64):
+                raise TypeError(_misplaced(self.name, i, a, first if i else None))
+        dtype, shape = first.dtype, first.shape
+        if dtype not in COMPUTED:
             raise TypeError(f"{self.name} computes in float32 or float64, got {dtype}")
         for a, role in zip(arrays, self.roles):
             if a is None:
                 continue
-            if role != STATISTIC and a.dtype.kind == "f" and a.dtype != dtype:
+            if a.dtype != dtype and role != STATISTIC and a.dtype.kind == "f":
                 raise TypeError(f"{self.name} was given {dtype} and {a.dtype}; convert one of them")
             if role == IMAGE and a.ndim != 4:
                 raise ValueError(f"{self.name} takes images (N, C, H, W), got shape {a.shape}")
-            if role in (FLAT, UPDATED) and a.shape != shape:
+            if a.shape != shape and role in (FLAT, UPDATED):
                 raise ValueError(f"{self.name} goes element by element, but the shapes are {shape} and {a.shape}")
         return on_device
 

@@ -35,6 +35,10 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
         yield "conv2d", (x, weight, bias, *geometry, groups, algorithm)
         yield "conv2d_input_grad", (grad, weight, image_size, *geometry, groups, algorithm)
         yield "conv2d_weight_grad", (grad, x, weight.shape[2:], *geometry, groups, algorithm)
+    many = array(1, 64, 3, 3)  # many small groups
+    yield "conv2d", (many, array(64, 2, 3, 3), None, *SAME, 32)
+    yield "conv2d_input_grad", (many, array(64, 2, 3, 3), (3, 3), *SAME, 32)
+    yield "conv2d_weight_grad", (many, many, (3, 3), *SAME, 32)
     broken = array(4, 4, 3, 3)
     broken[0, 0, 0, 0] = np.nan  # then the gradient takes a path that keeps NaN where it belongs
     yield "conv2d_input_grad", (y, broken, image_size, *SAME, 1)

@@ -43,7 +43,7 @@ from .summary import summary
 from .tensor import Tensor, tensor
 from .weights import load, save
 
-_LATER = ("data", "functional", "inside", "models", "nn", "optim", "plots", "profiling", "training")
+_LATER = ("data", "experiments", "functional", "inside", "models", "nn", "optim", "plots", "profiling", "training")
 
 
 def __getattr__(name: str):

@@ -29,6 +29,15 @@ def detect_anomaly() -> Iterator[None]:
     Raises
     ------
     AnomalyError
+
+    Examples
+    --------
+    >>> import minicnn as mc
+    >>> with detect_anomaly():
+    ...     mc.tensor([0.0, 1.0]).log()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    minicnn.errors.AnomalyError: Log made -inf at index (0,), and 1 of 2 elements are not finite; ...
     """
     with running.watched_by(_Checks()):
         yield

@@ -25,21 +25,35 @@ from .kernels.layout import add
 from .tensor import FLOATS, Tensor, as_array, as_tensor
 
 _creation_order = itertools.count()
-_state = threading.local()
+
+
+class _State(threading.local):
+    enabled = True  # of a class: ten times as quick as getattr's default, and every operation asks
+    outer: tuple[bool, ...] = ()
+
+
+_state = _State()
 
 
 def grad_enabled() -> bool:
     """False inside ``no_grad`` (per thread)."""
-    return getattr(_state, "enabled", True)
+    return _state.enabled
 
 
 class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
-    """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward."""
+    """Inside this block (or decorated function) no graph is built: faster, and nothing is kept for a backward.
+
+    >>> from minicnn import tensor
+    >>> x = tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
 
     enables = False
 
     def __enter__(self) -> None:
-        _state.outer = (*getattr(_state, "outer", ()), grad_enabled())  # per thread: a decorator's object is shared
+        _state.outer = (*_state.outer, grad_enabled())  # per thread: a decorator's object is shared
         _state.enabled = self.enables
 
     def __exit__(self, *exc_info: object) -> None:
@@ -88,7 +102,8 @@ class Context:
     def __init__(self, function: type[Function], inputs: Sequence[Tensor | None]) -> None:
         self.function = function
         self.inputs = inputs
-        self.needs_input_grad = tuple(t is not None and t.requires_grad and grad_enabled() for t in inputs)
+        enabled = grad_enabled()
+        self.needs_input_grad = tuple([t is not None and t.requires_grad and enabled for t in inputs])
         self.order = next(_creation_order)
         self.saved: tuple = ()
         self.freed = False
@@ -96,7 +111,7 @@ class Context:
         self.modules = running.modules()  # the layers around it, if someone looks on
 
     def save_for_backward(self, *arrays: np.ndarray | None) -> None:
-        self.saved = tuple(np.asarray(a) if isinstance(a, np.generic) else a for a in arrays)  # NumPy's 0-d results
+        self.saved = tuple([np.asarray(a) if isinstance(a, np.generic) else a for a in arrays])  # NumPy's 0-d results
 
     @property
     def saved_tensors(self) -> tuple:
@@ -160,21 +175,21 @@ class Function:
                     f"pass tensors by position"
                 )
         tensors, dtype = _as_tensors(cls, inputs)
-        ctx, watchers = Context(cls, tensors), running.watchers()
+        ctx, watchers, no_numbers = Context(cls, tensors), running.watchers(), shapes.wanted()
         for watcher in watchers:
             watcher.forward_begins(ctx, options)
         with np.errstate(all="ignore"):  # NaN and infinity pass through in silence, as in PyTorch
             arrays = [None if t is None else t.data for t in tensors]
             given, named = arrays, options
-            if shapes.wanted():
+            if no_numbers:
                 given = map(as_blank, arrays)
                 named = {name: as_blank(v) if is_array(v) else v for name, v in options.items()}
             out = _one_array(cls, cls.forward(ctx, *given, **named))
-        if shapes.wanted() and any(out.strides):  # what NumPy computed, not a kernel: nobody asks for the numbers
+        if no_numbers and any(out.strides):  # what NumPy computed, not a kernel: nobody asks for the numbers
             out = shapes.blank(out.shape, out.dtype)
         for watcher in watchers:
             watcher.forward_ends(ctx, arrays, out)
-        if dtype is not None and out.dtype in FLOATS and out.dtype != dtype and not hasattr(cls, "changes_dtype"):
+        if dtype is not None and out.dtype != dtype and out.dtype in FLOATS and not hasattr(cls, "changes_dtype"):
             raise DtypeError(
                 f"{cls.__name__}.forward returned {out.dtype} for {dtype} inputs; NumPy's own float64 scalars do that: "
                 f"use Python floats, or return out.astype(x.dtype)"
@@ -182,23 +197,26 @@ class Function:
         result = Tensor(out, requires_grad=any(ctx.needs_input_grad) and out.dtype in FLOATS)
         if result.requires_grad:
             result.node = ctx
-            ctx.inputs = tuple(t if t is None or t.node is None else Result(t) for t in tensors)
+            ctx.inputs = tuple([t if t is None or t.node is None else Result(t) for t in tensors])
         return result
 
 
 def _as_tensors(function: type[Function], inputs: Sequence) -> tuple[list[Tensor | None], np.dtype | None]:
     """Inputs as tensors, Python numbers in the dtype of the floating tensors beside them, which must agree."""
-    dtypes = {i.dtype for i in inputs if (isinstance(i, Tensor) or is_array(i)) and i.dtype in FLOATS}
-    if len(dtypes) > 1:
-        names = " and ".join(sorted(str(d) for d in dtypes))
-        raise DtypeError(
-            f"{function.__name__} was given {names}; convert one side, e.g. x.to('float32'), or the model with "
-            f"model.to('float64')"
-        )
-    dtype = dtypes.pop() if dtypes else None
+    dtype = None
+    for i in inputs:
+        if i is not None and (isinstance(i, Tensor) or is_array(i)) and (found := i.dtype) in FLOATS:
+            if dtype is not None and found != dtype:
+                names = " and ".join(sorted({str(i.dtype) for i in inputs if getattr(i, "dtype", None) in FLOATS}))
+                raise DtypeError(
+                    f"{function.__name__} was given {names}; convert one side, e.g. x.to('float32'), or the model with "
+                    f"model.to('float64')"
+                )
+            dtype = found
     tensors = [None if i is None else as_tensor(i, dtype) for i in inputs]
-    if any(t is not None and type(t.data) is not np.ndarray for t in tensors) and not shapes.wanted():
-        tensors = _on_one_device(function, tensors)
+    for t in tensors:
+        if t is not None and type(t.data) is not np.ndarray and not shapes.wanted():
+            return _on_one_device(function, tensors), dtype
     return tensors, dtype
 
 
@@ -266,13 +284,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
         parts = _input_gradients(node, grad)
         for watcher in watchers:
             watcher.backward_ends(node, grad, parts)
-        part = None
+        part, known = None, None
         for i, (tensor, part) in enumerate(zip(node.inputs, parts)):
             if part is None:
                 continue
             if tensor.node is None:
-                leaves = (t.data for t in node.inputs if t is not None and t.node is None)
-                _add_to_leaf(tensor, part, may_alias=(grad, *node.saved, *vars(node).values(), *leaves, *parts[:i]))
+                known = known or _known_arrays(node, grad)
+                _add_to_leaf(tensor, part, may_alias=(*known, *parts[:i]))
             elif tensor.node not in pending:
                 pending[tensor.node] = part  # borrowed: it may be the very array another branch was given
                 heapq.heappush(queue, (-tensor.node.order, tensor.node))
@@ -285,7 +303,13 @@ def _walk(newest: Context, grad: np.ndarray, retain_graph: bool) -> None:
                 owned.add(tensor.node)
         if not retain_graph:
             node.free()
-        del grad, parts, part  # they would outlive their use by one operation
+        del grad, parts, part, known  # they would outlive their use by one operation
+
+
+def _known_arrays(node: Context, grad: np.ndarray) -> list[np.ndarray]:
+    """What a backward may hand on as a gradient though it is somebody else's array."""
+    leaves = [t.data for t in node.inputs if t is not None and t.node is None]
+    return [a for a in (grad, *node.saved, *vars(node).values(), *leaves) if isinstance(a, type(grad))]
 
 
 def _starting_gradient(root: Tensor, grad) -> np.ndarray:
@@ -344,7 +368,7 @@ def _input_gradients(node: Context, grad: np.ndarray) -> list[np.ndarray | None]
                     f"{name}.backward returned a gradient of shape {part.shape} for input {i} of shape {tensor.shape}"
                 )
             part = sum_to_shape(as_blank(part) if shapes.wanted() else part, tensor.shape)
-        checked.append(part.astype(tensor.dtype, copy=False))
+        checked.append(part if part.dtype == tensor.dtype else part.astype(tensor.dtype))
     return checked
 
 
@@ -354,7 +378,7 @@ def _add_to_leaf(leaf: Tensor, part: np.ndarray, may_alias: Sequence) -> None:
         leaf.grad = part
     elif leaf.grad is not None:
         leaf.grad = plain_array(add(leaf.grad, part))  # NumPy makes scalars of 0-d sums
-    elif any(isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias):
+    elif any([isinstance(a, type(part)) and np.may_share_memory(part, a) for a in may_alias]):
         leaf.grad = part.copy(order="K")
     else:
         leaf.grad = part

@@ -1,5 +1,5 @@
 """The command line: ``minicnn demo``, ``train``, ``table``, ``draw``, ``compare``, ``lecture``,
-``classify``, ``evaluate``, ``explain``, ``kernels``, ``doctor``, ``warmup``.
+``classify``, ``evaluate``, ``explain``, ``experiment``, ``kernels``, ``coursework``, ``doctor``, ``warmup``.
 
 Bad input ends with one line that says what is wrong and exit status 2; see :func:`main`.
 """
@@ -14,7 +14,9 @@ import click
 
 from . import __version__
 from .cli_compare import compare
+from .cli_coursework import coursework
 from .cli_draw import draw
+from .cli_experiment import experiment
 from .cli_explain import explain
 from .cli_kernels import kernels
 from .cli_lecture import lecture
@@ -101,7 +103,7 @@ def train(
     )  # fmt: skip
 
 
-for _command in (table, draw, compare, lecture, classify, evaluate, explain, kernels, warmup):
+for _command in (table, draw, compare, lecture, classify, evaluate, explain, experiment, kernels, coursework, warmup):
     cli.add_command(_command)
 
 

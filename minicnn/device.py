@@ -87,19 +87,23 @@ class sending_once:  # noqa: N801 - reads as a verb, like mc.no_grad
     """In this block :func:`sent` copies equal labels to a device once: a step's losses and its accuracy share them."""
 
     def __enter__(self) -> None:
-        self._before = getattr(_sent, "arrays", None)
+        self._before = _sent.arrays
         _sent.arrays = []
 
     def __exit__(self, *exc_info: object) -> None:
         _sent.arrays = self._before
 
 
-_sent = threading.local()  # .arrays: (the numbers, the device, the array there), in sending_once
+class _Sent(threading.local):
+    arrays: list | None = None  # (the numbers, the device, the array there), in sending_once
+
+
+_sent = _Sent()
 
 
 def sent(array, device: str):
     """The same numbers on a device, for reading: in :class:`sending_once` one array for all equal ones."""
-    arrays = getattr(_sent, "arrays", None)
+    arrays = _sent.arrays
     if arrays is None or device_of(array) == device or not isinstance(array, np.ndarray):
         return to_device(array, device)
     for numbers, where, there in arrays:

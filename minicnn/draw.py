@@ -14,17 +14,22 @@ from .tensor import Tensor
 def to_dot(root: Tensor) -> str:
     """The graph in the dot language: boxes are operations, ellipses are leaves, edges carry shapes.
 
-    Iterative, like the backward walk, so that graphs of any depth can be drawn.
+    Iterative, like the backward walk, so that graphs of any depth can be drawn. The same graph gives the same text.
     """
     lines = ["digraph {", '  rankdir="LR"; node [fontname="sans-serif"]; edge [fontsize=9]']
-    seen: set[int] = set()
+    numbers: dict[int, int] = {}  # by identity, in the order of meeting: addresses would differ from run to run
+
+    def number(tensor: Tensor) -> int:
+        return numbers.setdefault(id(tensor.node or tensor), len(numbers))
+
+    drawn: set[int] = set()
     stack = [root]
     while stack:
         tensor = stack.pop()
-        key = id(tensor.node or tensor)
-        if key in seen:
+        key = number(tensor)
+        if key in drawn:
             continue
-        seen.add(key)
+        drawn.add(key)
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         if tensor.node is None:
             colour = "lightblue" if tensor.requires_grad else "white"
@@ -34,7 +39,7 @@ def to_dot(root: Tensor) -> str:
         for source in () if tensor.node.freed else tensor.node.inputs:
             if source is not None:
                 label = "x".join(map(str, source.shape)) or "scalar"
-                lines.append(f'  n{id(source.node or source)} -> n{key} [label="{label}"]')
+                lines.append(f'  n{number(source)} -> n{key} [label="{label}"]')
                 stack.append(source)
     return "\n".join([*lines, "}"])
 

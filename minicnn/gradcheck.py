@@ -64,6 +64,12 @@ def gradcheck(
         If a gradient is wrong; see its attributes, and ``plot()``. Also if ``fn`` is not deterministic (dropout of
         minicnn is: it draws the same bits each time), is not finite, or changes its inputs. Where ``fn`` has a kink,
         any slope between those of the two sides is right.
+
+    Examples
+    --------
+    >>> from minicnn import functional as F
+    >>> gradcheck(lambda x, w: F.linear(x, w), [np.ones((2, 3)), np.ones((4, 3))])
+    True
     """
     with FunctionSubject(fn, inputs) as subject:
         return _check(subject, eps, atol, rtol, max_elements)
@@ -93,7 +99,11 @@ def gradcheck_pair(
 
 
 def rel_error(x, y) -> float:
-    """CS231n's measure: the largest |x - y| / max(|x| + |y|, 1e-8). Shapes must agree, or ShapeError."""
+    """CS231n's measure: the largest |x - y| / max(|x| + |y|, 1e-8). Shapes must agree, or ShapeError.
+
+    >>> rel_error(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    0.0
+    """
     x, y = as_array(x).astype(np.float64), as_array(y).astype(np.float64)
     if x.shape != y.shape:
         raise ShapeError(f"rel_error compares arrays of one shape, got {x.shape} and {y.shape}")

@@ -173,11 +173,12 @@ def part_only(f: Findings) -> str | None:
     """Every wrong element has the contribution of one use only: of one slice of the output, or one window."""
     wrong = int(f.at_rows(f.wrong).sum())
     analytic, ndim = f.at_rows(f.analytic)[:wrong], f.upstream.ndim
-    parts = f.parts[:wrong]
     for count in range(1, ndim + 1):
         for kept in itertools.combinations(range(ndim), count):
-            uses = parts.sum(tuple(1 + k for k in range(ndim) if k not in kept))  # (wrong, *kept axes)
-            uses = uses.reshape(wrong, -1)
+            uses = f.parts.sum(tuple(1 + k for k in range(ndim) if k not in kept))  # (rows, *kept axes), wrong first
+            uses, others = uses.reshape(len(f.parts), -1)[:wrong], uses.reshape(len(f.parts), -1)[wrong:]
+            if ((~f.near(others, 0)).sum(1) > 1).any():  # used several times, and right: nothing is wiped out there
+                continue
             match = f.near(uses, analytic[:, None])
             if not match.any(1).all() or not (match & ~f.near(uses, 0)).any() or uses.shape[1] < 2:
                 continue

@@ -114,6 +114,13 @@ def summary(
     ------
     ShapeError
         If the model does not take images of that size; the message names the layer.
+
+    Examples
+    --------
+    >>> from minicnn import nn
+    >>> table = summary(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), (3, 10, 10), show=False)
+    >>> table.total_params, table.total_macs
+    (224, 13824)
     """
     steps, _ = watch("summary", model, input_size, training)
     rows, cut = rows_of(steps)

@@ -16,7 +16,7 @@ import numpy as np
 from .device import DEVICES, check_device, device_of, is_array, to_device, to_numpy
 from .errors import ArgumentError, DeviceError, DtypeError, GraphError, ScalarError, ShapeError
 
-FLOATS = (np.float16, np.float32, np.float64)
+FLOATS = frozenset(map(np.dtype, ("float16", "float32", "float64")))
 
 
 class Tensor:
@@ -250,6 +250,13 @@ def tensor(array_like, dtype=None, requires_grad: bool = False, device: str = "c
         If a nested list is ragged.
     DtypeError
         If the elements are not numbers, or do not fit into ``dtype``.
+
+    Examples
+    --------
+    >>> x = tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad.tolist()
+    [2.0, 4.0]
     """
     check_device(device)
     if isinstance(array_like, (list, tuple)):

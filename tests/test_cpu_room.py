@@ -247,3 +247,27 @@ def test_labels_out_of_range_raise(label):
     ):
         with kernels.use_room("cpu"), pytest.raises(IndexError, match="7 classes"):
             KERNELS[name](*args)
+
+
+@pytest.mark.parametrize("fault", ["in the kernel", "before it"])
+def test_a_failure_leaves_the_room_to_other_threads(fault, monkeypatch):
+    """One launch at a time is a lock: whoever fails inside must let go of it, or the next thread waits forever."""
+    import threading
+
+    from minicnn.kernels import cpu
+
+    if fault == "in the kernel":
+        with kernels.use_room("cpu"), pytest.raises(IndexError):
+            kernels.softmax_cross_entropy(np.zeros((2, 7)), np.array([0, 7]), 0.0)
+    else:
+        monkeypatch.setenv("MINICNN_KEEP_MB", "much")
+        monkeypatch.setattr(cpu, "_prepared", False)
+        with kernels.use_room("cpu"), pytest.raises(ValueError, match="MINICNN_KEEP_MB"):
+            kernels.relu(np.zeros(2))
+        monkeypatch.undo()
+    done = []
+    thread = threading.Thread(target=lambda: done.append(run("relu", "cpu", (np.array([-1.0, 2.0]),))), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert len(done) == 1
+    assert cpu.jit.running is None

@@ -101,6 +101,15 @@ def test_graph_as_dot_text():
     assert text.count("lightblue") == 1 and text.count("->") == 5 and '[label="2x3"]' in text
 
 
+def test_the_same_graph_is_the_same_text():
+    """Two graphs of one form get one text, so a drawing that is saved with a notebook does not change by itself."""
+    graphs = []
+    for _ in range(2):
+        w = mc.tensor(np.ones((2, 3)), requires_grad=True)
+        graphs.append(((w * w) + mc.tensor(np.ones(3), requires_grad=True)).sum())
+    assert to_dot(graphs[0]) == to_dot(graphs[1])
+
+
 def test_drawing_a_deep_graph_needs_no_recursion():
     y = x = mc.tensor(1.0, requires_grad=True)
     for _ in range(5000):

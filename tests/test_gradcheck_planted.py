@@ -77,6 +77,18 @@ def window_sums(x):
     return np.stack([x[:, 2 * o : 2 * o + 3].sum(1) for o in range((x.shape[1] - 1) // 2)], 1)
 
 
+def with_right_neighbour(x):
+    y = x.copy()
+    y[..., :-1] += x[..., 1:]
+    return y
+
+
+def forgets_the_last_column(grad, x):
+    dx = grad.copy()
+    dx[..., 1:-1] += grad[..., :-2]  # should be dx[..., 1:] += grad[..., :-1]
+    return dx
+
+
 def loop_over_samples(g, x, w):
     for n in range(len(x)):
         dw = np.outer(x[n], g[n])  # should be +=
@@ -122,6 +134,10 @@ PLANTED = {
     ),
     "border": (
         BorderConv.apply, [mc.tensor(X4, requires_grad=True), draw(3, 4, 3, 3)], "x", "wrong only at the border",
+    ),
+    "last column": (  # not "overwritten", though only one use of a wrong element counts: elsewhere both do
+        op(with_right_neighbour, forgets_the_last_column), [draw(2, 3, 6, 8)], "x",
+        re.escape("wrong only at the border (right; up to 1 from the side)"),
     ),
     "one channel": (wrong_channels([2]), [X4], "x", r"only for some channels: axis 1, index 2 of 4;.*gradient is zero"),
     "a group": (

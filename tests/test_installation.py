@@ -188,9 +188,12 @@ def wheel(tmp_path_factory):
 
 
 def test_wheel_holds_every_module_and_no_top_level_kernels(wheel):
-    """Also what kernels are compiled from on the user's machine: it is data to setuptools, which leaves data out."""
+    """Also what kernels are compiled from on the user's machine, and what experiments found: it is data to setuptools,
+    which leaves data out."""
     names = zipfile.ZipFile(wheel).namelist()
-    expected = {str(p.relative_to(ROOT)) for p in (ROOT / "minicnn").rglob("*.py")}
+    expected = {str(p.relative_to(ROOT)) for suffix in ("py", "md") for p in (ROOT / "minicnn").rglob(f"*.{suffix}")}
+    expected |= {str(p.relative_to(ROOT)) for p in (ROOT / "minicnn" / "experiments" / "results").glob("*.json")}
+    assert any(name.endswith("/task.md") for name in expected)
     for suffix in (".py", ".cu", ".h", ".cpp"):
         found = {f"minicnn/{p.relative_to(ROOT)}" for p in (ROOT / "kernels").rglob(f"*{suffix}")}
         assert found or suffix in (".h", ".cpp")

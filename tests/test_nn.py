@@ -88,6 +88,17 @@ def test_attributes_can_be_replaced_and_deleted():
         _ = model.head
 
 
+def test_what_replaces_a_layer_takes_its_place():
+    """Also by attribute: in a row it would run last otherwise, and parameters would be listed in another order."""
+    model = nn.Sequential({"conv": nn.Conv2d(3, 4, 1), "flatten": nn.Flatten(), "fc": nn.Linear(4, 2)})
+    model.conv = nn.Conv2d(3, 4, 1, bias=False)
+    model.flatten = nn.Flatten()
+    assert [name for name, _ in model.named_children()] == ["conv", "flatten", "fc"]
+    assert model(np.ones((1, 3, 1, 1), np.float32)).shape == (1, 2)
+    model.fc.weight = nn.Parameter(np.ones((2, 4), np.float32))
+    assert [name for name, _ in model.named_parameters()] == ["conv.weight", "fc.weight", "fc.bias"]
+
+
 def test_forward_hooks_see_replace_and_go():
     layer, seen = nn.ReLU(), []
     handle = layer.register_forward_hook(lambda module, inputs, output: seen.append((module, output.shape)))

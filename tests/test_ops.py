@@ -270,3 +270,22 @@ def test_a_linear_layer_copies_no_weight():
     backward = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert forward < weight.data.nbytes / 10 and backward < 1.5 * weight.data.nbytes
+
+
+@pytest.mark.parametrize("option", ["kernel_size", "stride", "dilation"])
+@pytest.mark.parametrize("good, bad", [(1, True), (1, 1.0), ((1, 1), (1, True)), ((1, 1), (1.0, 1)), (1, 0), (1, -1)])
+def test_what_equals_a_good_option_may_still_be_a_bad_one(option, good, bad):
+    """1 == True == 1.0, so whoever remembers what passed, or looks at ints first, must not let the others through."""
+    x = mc.tensor(np.ones((1, 1, 4, 4), np.float32))
+    assert F.max_pool2d(x, **{"kernel_size": 1, option: good}).shape == x.shape
+    with pytest.raises(mc.ArgumentError, match=option):
+        F.max_pool2d(x, **{"kernel_size": 1, option: bad})
+
+
+def test_all_dtypes_that_meet_are_named():
+    """Three dtypes at once: whoever reads the message sees all that must be converted."""
+    x, weight, bias = (
+        mc.tensor(np.ones(s), dtype=d) for s, d in (((2, 3), "float32"), ((4, 3), "float64"), (4, "float16"))
+    )
+    with pytest.raises(mc.DtypeError, match="float16 and float32 and float64"):
+        apply_op("linear", x, weight, bias)

@@ -22,25 +22,36 @@ import numba
 
 from . import jit
 
-# Every launch uses all cores already, and under Numba's workqueue layer two at a time abort the interpreter.
 MOST_KEPT_MB = 2047
-_lock = threading.RLock()
-_entered = False
+# Every launch uses all cores already, and under Numba's workqueue layer two at a time abort the interpreter.
+lock = threading.RLock()
+_prepared = False
 _threads: int | None = None  # None: as many as Numba says
 
 
-@contextlib.contextmanager
-def entering(name: str):
-    """Hold the room while kernel ``name`` runs: one launch at a time, BLAS on one thread, our number of threads."""
-    global _entered
-    with _lock, jit.inside(name):
-        if not _entered:
-            _one_thread_for_blas()
-            _keep_freed_memory()
-            _entered = True
+class entering:  # noqa: N801 - reads as a verb, like use_room
+    """While kernel ``name`` runs, in a thread that holds :data:`lock`: BLAS on one thread, our number of threads."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        if not _prepared:
+            _prepare()
         if _threads is not None:
             numba.set_num_threads(_threads)  # Numba keeps this number per Python thread
-        yield
+        self.outer, jit.running = jit.running, self.name
+
+    def __exit__(self, *exc_info: object) -> None:
+        jit.running = self.outer
+
+
+def _prepare() -> None:
+    """What this process needs before its first kernel."""
+    global _prepared
+    _one_thread_for_blas()
+    _keep_freed_memory()
+    _prepared = True
 
 
 def _one_thread_for_blas() -> None:

@@ -15,52 +15,65 @@ import numba
 import numpy as np
 
 from ..checks import one_each, same_shape
-from .jit import kernel
+from .jit import helper, kernel
 from .windows import rows_per_block
 
 
 def _pixels(x):
-    """(N, H, W, C) -> (N*H*W, C), and how to cut it: pixels per block and number of blocks."""
-    c = x.shape[3]
-    rows = x.reshape(x.shape[0] * x.shape[1] * x.shape[2], c)
-    per_block = rows_per_block(len(rows), c * x.itemsize)
-    return rows, per_block, -(-len(rows) // per_block)
+    """(N, H, W, C) -> (N*H*W, C)"""
+    return x.reshape(x.shape[0] * x.shape[1] * x.shape[2], x.shape[3])
+
+
+def _blocks(x):
+    """How to cut (N*H*W, C): pixels per block and number of blocks."""
+    per_block = rows_per_block(len(x), x.shape[1] * x.itemsize)
+    return per_block, -(-len(x) // per_block)
 
 
 def _float64(v):
     return np.ascontiguousarray(v, np.float64)
 
 
+@helper
+def _total(sums, c):
+    """What all blocks have found for channel c, added in order: (blocks, C) -> a number"""
+    total = np.float64(0)
+    for block in range(len(sums)):
+        total += sums[block, c]
+    return total
+
+
 def channel_sum(x):
     """(N, H, W, C) -> (C,): the gradient of a bias."""
-    x, per_block, blocks = _pixels(x)
-    sums = np.zeros((blocks, x.shape[1]), np.float64)
-    _channel_sum(x, sums, per_block)
-    return sums.sum(0).astype(x.dtype)
+    x = _pixels(x)
+    per_block, blocks = _blocks(x)
+    y = np.empty(x.shape[1], x.dtype)
+    _channel_sum(x, per_block, np.zeros((blocks, x.shape[1]), np.float64), y)
+    return y
 
 
 @kernel
-def _channel_sum(x, sums, per_block):
+def _channel_sum(x, per_block, sums, y):
     for block in numba.prange(len(sums)):
         for p in range(block * per_block, min((block + 1) * per_block, len(x))):
             for c in range(x.shape[1]):
                 sums[block, c] += x[p, c]
+    for c in range(x.shape[1]):
+        y[c] = _total(sums, c)
 
 
 def channel_stats(x):
-    """(N, H, W, C) -> mean (C,) and biased variance (C,), both float64."""
-    x, per_block, blocks = _pixels(x)
+    """(N, H, W, C) -> mean (C,) and biased variance (C,), both float64. Infinities, or no pixels: NaN."""
+    x = _pixels(x)
+    per_block, blocks = _blocks(x)
     sums, squares = np.zeros((2, blocks, x.shape[1]), np.float64)
-    _channel_stats(x, sums, squares, per_block)
-    counts = np.minimum(per_block, len(x) - per_block * np.arange(blocks))[:, None]  # (blocks, 1)
-    with np.errstate(invalid="ignore", divide="ignore"):  # an infinity among the pixels, or no pixels: NaN, as in plain
-        mean = sums.sum(0) / np.float64(len(x))
-        between = counts * np.square(sums / counts - mean)
-        return mean, (squares + between).sum(0) / np.float64(len(x))
+    mean, var = np.empty((2, x.shape[1]), np.float64)
+    _channel_stats(x, per_block, sums, squares, mean, var)
+    return mean, var
 
 
 @kernel
-def _channel_stats(x, sums, squares, per_block):
+def _channel_stats(x, per_block, sums, squares, mean, var):
     """squares[block, c] = sum of (x - mean of the block)^2, called S by Chan et al."""
     c_size = x.shape[1]
     for block in numba.prange(len(sums)):
@@ -68,30 +81,46 @@ def _channel_stats(x, sums, squares, per_block):
         for p in range(begin, end):
             for c in range(c_size):
                 sums[block, c] += x[p, c]
-        mean = np.empty(c_size, np.float64)
+        block_mean = np.empty(c_size, np.float64)
         for c in range(c_size):
-            mean[c] = sums[block, c] / np.float64(end - begin)
+            block_mean[c] = sums[block, c] / np.float64(end - begin)
         for p in range(begin, end):
             for c in range(c_size):
-                difference = x[p, c] - mean[c]
+                difference = x[p, c] - block_mean[c]
                 squares[block, c] += difference * difference
+    for c in range(c_size):
+        mean[c] = _total(sums, c) / len(x)
+        between = np.float64(0)
+        for block in range(len(sums)):
+            count = np.float64(min(per_block, len(x) - block * per_block))
+            difference = sums[block, c] / count - mean[c]
+            between += count * difference * difference
+        var[c] = (_total(squares, c) + between) / len(x)
 
 
 def batch_norm(x, mean, var, weight, bias, eps):
     """y = (x - mean) / sqrt(var + eps) * weight + bias"""
     one_each("batch_norm", x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
     y = np.empty_like(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = weight / np.sqrt(var + eps)
-    _batch_norm(_pixels(x)[0], _float64(mean), _float64(scale), _float64(bias), _pixels(y)[0])
+    _batch_norm(_pixels(x), _float64(mean), _float64(var), weight, bias, float(eps), _pixels(y))
     return y
 
 
+@helper
+def _scale_and_shift(var, weight, bias, eps):
+    """weight / sqrt(var + eps) and bias, both (C,) in float64."""
+    scale, shift = np.empty(len(var), np.float64), np.empty(len(var), np.float64)
+    for c in range(len(var)):
+        scale[c], shift[c] = weight[c] / np.sqrt(var[c] + eps), bias[c]
+    return scale, shift
+
+
 @kernel
-def _batch_norm(x, mean, scale, bias, y):
+def _batch_norm(x, mean, var, weight, bias, eps, y):
+    scale, shift = _scale_and_shift(var, weight, bias, eps)
     for p in numba.prange(len(x)):
         for c in range(x.shape[1]):
-            y[p, c] = (x[p, c] - mean[c]) * scale[c] + bias[c]
+            y[p, c] = (x[p, c] - mean[c]) * scale[c] + shift[c]
 
 
 def batch_norm_backward(grad, x, mean, var, weight, eps, training):
@@ -101,22 +130,28 @@ def batch_norm_backward(grad, x, mean, var, weight, eps, training):
     """
     same_shape("batch_norm_backward", grad=grad, x=x)
     one_each("batch_norm_backward", x.shape[3], "channels", mean=mean, var=var, weight=weight)
-    dx = np.empty_like(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse_std = _float64(1 / np.sqrt(var + eps))
-    mean, (x, per_block, blocks), grad = _float64(mean), _pixels(x), _pixels(grad)[0]
+    dx, (dweight, dbias) = np.empty_like(x), np.empty((2, x.shape[3]), x.dtype)
+    x, grad, mean, var, eps = _pixels(x), _pixels(grad), _float64(mean), _float64(var), float(eps)
+    per_block, blocks = _blocks(x)
     sums = np.zeros((2, blocks, x.shape[1]), np.float64)
-    _batch_norm_sums(grad, x, mean, inverse_std, sums, per_block)
-    dbias, dweight = sums.sum(1)  # (C,), (C,)
-    count = np.float64(max(len(x), 1))
-    means, scale = (dbias / count, dweight / count), _float64(weight * inverse_std)
-    _batch_norm_backward(grad, x, mean, inverse_std, *means, scale, bool(training), _pixels(dx)[0])
-    return dx, dweight.astype(x.dtype), dbias.astype(x.dtype)
+    _batch_norm_sums(grad, x, mean, var, eps, per_block, sums)
+    _batch_norm_backward(grad, x, mean, var, weight, eps, sums, bool(training), _pixels(dx), dweight, dbias)
+    return dx, dweight, dbias
+
+
+@helper
+def _inverse_std(var, eps):
+    """1 / sqrt(var + eps), (C,)"""
+    result = np.empty(len(var), np.float64)
+    for c in range(len(var)):
+        result[c] = 1 / np.sqrt(var[c] + eps)
+    return result
 
 
 @kernel
-def _batch_norm_sums(grad, x, mean, inverse_std, sums, per_block):
+def _batch_norm_sums(grad, x, mean, var, eps, per_block, sums):
     """sums[0] = sum of grad, sums[1] = sum of grad * xhat, for each block"""
+    inverse_std = _inverse_std(var, eps)
     for block in numba.prange(sums.shape[1]):
         for p in range(block * per_block, min((block + 1) * per_block, len(x))):
             for c in range(x.shape[1]):
@@ -125,8 +160,25 @@ def _batch_norm_sums(grad, x, mean, inverse_std, sums, per_block):
                 sums[1, block, c] += g * ((x[p, c] - mean[c]) * inverse_std[c])
 
 
+@helper
+def _add_sums(sums, pixels, training, dweight, dbias):
+    """The gradients by weight and bias from each block's sums, and the means of grad and grad * xhat that dx needs."""
+    grad_mean, product_mean = np.zeros(len(dbias), np.float64), np.zeros(len(dbias), np.float64)
+    for c in range(len(dbias)):
+        grad_sum, product_sum = _total(sums[0], c), _total(sums[1], c)
+        dbias[c], dweight[c] = grad_sum, product_sum
+        if training:  # else mean and var are constants
+            grad_mean[c], product_mean[c] = grad_sum / np.float64(pixels), product_sum / np.float64(pixels)
+    return grad_mean, product_mean
+
+
 @kernel
-def _batch_norm_backward(grad, x, mean, inverse_std, grad_mean, product_mean, scale, training, dx):
+def _batch_norm_backward(grad, x, mean, var, weight, eps, sums, training, dx, dweight, dbias):
+    grad_mean, product_mean = _add_sums(sums, len(x), training, dweight, dbias)
+    inverse_std = _inverse_std(var, eps)
+    scale = np.empty(len(weight), np.float64)
+    for c in range(len(weight)):  # written out: of weight * inverse_std Numba makes a second parallel loop
+        scale[c] = weight[c] * inverse_std[c]
     for p in numba.prange(len(x)):
         if training:
             for c in range(x.shape[1]):

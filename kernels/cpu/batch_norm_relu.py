@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from ..checks import one_each, same_shape
-from .batch_norm import _float64, _pixels
+from .batch_norm import _add_sums, _blocks, _float64, _inverse_std, _pixels, _scale_and_shift
 from .jit import inlined, kernel
 
 
@@ -22,28 +22,28 @@ def batch_norm_relu(x, mean, var, weight, bias, residual, eps, ceiling):
     if residual.size or residual.ndim == 4:
         same_shape("batch_norm_relu", x=x, residual=residual)
     y = np.empty_like(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = _float64(weight / np.sqrt(var + eps))
     added = residual.reshape(-1, x.shape[3])  # (N*H*W, C), or (0, C)
-    _batch_norm_relu(_pixels(x)[0], _float64(mean), scale, _float64(bias), added, x.dtype.type(ceiling), _pixels(y)[0])
+    statistics = _float64(mean), _float64(var)
+    _batch_norm_relu(_pixels(x), *statistics, weight, bias, float(eps), added, x.dtype.type(ceiling), _pixels(y))
     return y
 
 
 @inlined
-def _normalised(x, mean, scale, bias, like):
+def _normalised(x, mean, scale, shift, like):
     """One number through batch-norm, rounded to the images' dtype."""
-    return like.dtype.type((x - mean) * scale + bias)
+    return like.dtype.type((x - mean) * scale + shift)
 
 
 @kernel
-def _batch_norm_relu(x, mean, scale, bias, residual, ceiling, y):
+def _batch_norm_relu(x, mean, var, weight, bias, eps, residual, ceiling, y):
+    scale, shift = _scale_and_shift(var, weight, bias, eps)
     for p in numba.prange(len(x)):
         if len(residual) > 0:
             for c in range(x.shape[1]):
-                y[p, c] = _clipped(_normalised(x[p, c], mean[c], scale[c], bias[c], x) + residual[p, c], ceiling, x)
+                y[p, c] = _clipped(_normalised(x[p, c], mean[c], scale[c], shift[c], x) + residual[p, c], ceiling, x)
         else:
             for c in range(x.shape[1]):
-                y[p, c] = _clipped(_normalised(x[p, c], mean[c], scale[c], bias[c], x), ceiling, x)
+                y[p, c] = _clipped(_normalised(x[p, c], mean[c], scale[c], shift[c], x), ceiling, x)
 
 
 @inlined
@@ -60,44 +60,41 @@ def batch_norm_relu_backward(grad, x, mean, var, weight, bias, eps, training, ce
     """
     same_shape("batch_norm_relu_backward", grad=grad, x=x)
     one_each("batch_norm_relu_backward", x.shape[3], "channels", mean=mean, var=var, weight=weight, bias=bias)
-    dx = np.empty_like(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        inverse_std = _float64(1 / np.sqrt(var + eps))
-        scale = _float64(weight / np.sqrt(var + eps))
-    mean, bias, ceiling, (x, per_block, blocks), grad = (
-        _float64(mean), _float64(bias), x.dtype.type(ceiling), _pixels(x), _pixels(grad)[0]
-    )  # fmt: skip
+    dx, (dweight, dbias) = np.empty_like(x), np.empty((2, x.shape[3]), x.dtype)
+    x, grad, ceiling = _pixels(x), _pixels(grad), x.dtype.type(ceiling)
+    norm = _float64(mean), _float64(var), weight, bias, float(eps)
+    per_block, blocks = _blocks(x)
     sums = np.zeros((2, blocks, x.shape[1]), np.float64)
-    _sums(grad, x, mean, inverse_std, scale, bias, ceiling, sums, per_block)
-    dbias, dweight = sums.sum(1)  # (C,), (C,)
-    count = np.float64(max(len(x), 1))
-    means = (dbias / count, dweight / count) if training else (np.zeros_like(dbias), np.zeros_like(dweight))
-    _gradient(grad, x, mean, inverse_std, scale, bias, ceiling, *means, _pixels(dx)[0])
-    return dx, dweight.astype(x.dtype), dbias.astype(x.dtype)
+    _sums(grad, x, *norm, ceiling, per_block, sums)
+    _gradient(grad, x, *norm, ceiling, sums, bool(training), _pixels(dx), dweight, dbias)
+    return dx, dweight, dbias
 
 
 @inlined
-def _passed(grad, x, mean, scale, bias, ceiling, like):
+def _passed(grad, x, mean, scale, shift, ceiling, like):
     """The gradient, if ReLU let this number through; a NaN passes it on, as in :mod:`.relu`."""
-    value = _normalised(x, mean, scale, bias, like)
+    value = _normalised(x, mean, scale, shift, like)
     return np.float64(0) if value <= 0 or value >= ceiling else np.float64(grad)
 
 
 @kernel
-def _sums(grad, x, mean, inverse_std, scale, bias, ceiling, sums, per_block):
+def _sums(grad, x, mean, var, weight, bias, eps, ceiling, per_block, sums):
     """sums[0] = sum of g, sums[1] = sum of g * xhat, for each block of pixels"""
+    inverse_std, (scale, shift) = _inverse_std(var, eps), _scale_and_shift(var, weight, bias, eps)
     for block in numba.prange(sums.shape[1]):
         for p in range(block * per_block, min((block + 1) * per_block, len(x))):
             for c in range(x.shape[1]):
-                g = _passed(grad[p, c], x[p, c], mean[c], scale[c], bias[c], ceiling, x)
+                g = _passed(grad[p, c], x[p, c], mean[c], scale[c], shift[c], ceiling, x)
                 sums[0, block, c] += g
                 sums[1, block, c] += g * ((x[p, c] - mean[c]) * inverse_std[c])
 
 
 @kernel
-def _gradient(grad, x, mean, inverse_std, scale, bias, ceiling, grad_mean, product_mean, dx):
+def _gradient(grad, x, mean, var, weight, bias, eps, ceiling, sums, training, dx, dweight, dbias):
+    grad_mean, product_mean = _add_sums(sums, len(x), training, dweight, dbias)
+    inverse_std, (scale, shift) = _inverse_std(var, eps), _scale_and_shift(var, weight, bias, eps)
     for p in numba.prange(len(x)):
         for c in range(x.shape[1]):
-            g = _passed(grad[p, c], x[p, c], mean[c], scale[c], bias[c], ceiling, x)
+            g = _passed(grad[p, c], x[p, c], mean[c], scale[c], shift[c], ceiling, x)
             xhat = (x[p, c] - mean[c]) * inverse_std[c]
             dx[p, c] = (g - grad_mean[c] - xhat * product_mean[c]) * scale[c]

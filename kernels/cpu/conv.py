@@ -1,4 +1,4 @@
-"""2-d convolution and its two gradients, by blocks of im2col and BLAS; 3x3 ones in float32 by Winograd's algorithm.
+"""2-d convolution and its two gradients, by blocks of im2col and BLAS, and by what :func:`_choose` finds faster.
 
 Plain multiplies once per kernel offset and walks over the whole output each time. Here a task takes a block of output
 pixels, gathers what they see into a workspace of its own, (rows, KH*KW*C), and multiplies it with the whole weight
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise, direct, winograd
+from . import depthwise, direct, grouped, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
@@ -36,16 +36,21 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if cg == 1 and groups > 1:
         depthwise.forward(x, weight, bias, y, stride, padding, dilation)
         return y
-    geometry = kernel_size, stride, padding, dilation, groups
-    if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
+    if algorithm != "im2col" and grouped.pays(groups, cg, o // groups):
+        grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
         return y
-    if _directly(algorithm, geometry, x.dtype, y.size) and (algorithm == "direct" or direct.pays(out_size, kernel_size, c, o)):
+    geometry, sides = (kernel_size, stride, padding, dilation, groups), (out_size[1], kernel_size[1] * c, o)
+    way = _choose(algorithm, geometry, x.dtype, (n, out_size, c, o), sides)
+    if way == "winograd" and winograd.forward(x, weight, bias, y, padding):
+        return y
+    if way == "direct":
         direct.forward(x, weight, bias, y, stride, padding)
         return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
-    rows = rows_per_block(total, patch * x.itemsize, at_least=128)
-    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
+    thick = 192 if pointwise or total > 4096 else 128  # rows, as BLAS likes them; fewer where there would be few tasks
+    rows = rows_per_block(total, 0 if pointwise else patch * x.itemsize, at_least=thick)
+    pieces = splits(o // groups, -(-total // rows) * groups, at_least=64)
     parts = groups * pieces
     turned = np.empty((0, 0, 0), x.dtype)
     if rows_at_once(patch, o // parts):  # narrow: BLAS will not pack, and reads (KH*KW*C, O) faster than (O, KH*KW*C)
@@ -55,16 +60,20 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     return y
 
 
-def _by_winograd(algorithm: str, geometry: tuple, dtype, n: int, out_size: tuple, c: int, o: int) -> bool:
-    """Whether to try :mod:`.winograd`: if it can do this, and it was asked for or promises to be faster."""
-    if algorithm in ("im2col", "direct") or n == 0 or not winograd.fits(*geometry, dtype):
-        return False
-    return algorithm == "winograd" or winograd.pays(n, out_size, c, o)
+def _choose(algorithm: str, geometry: tuple, dtype, layer: tuple, sides: tuple) -> str:
+    """ "winograd", "direct" or "im2col": what was asked for, if it can do this; else what promises to be fastest.
 
-
-def _directly(algorithm: str, geometry: tuple, dtype, size: int) -> bool:
-    """Whether :mod:`.direct` can do this, and was not excluded."""
-    return algorithm in ("auto", "direct") and size > 0 and direct.fits(*geometry[3:], dtype)
+    ``layer`` and ``sides`` are what :func:`.winograd.pays` and :func:`.direct.pays` count with.
+    """
+    kernel_size, stride, _, dilation, groups = geometry
+    if algorithm == "im2col" or layer[0] == 0 or min(sides) == 0:
+        return "im2col"
+    if algorithm != "direct" and winograd.fits(*geometry, dtype) and (algorithm == "winograd" or winograd.pays(*layer)):
+        return "winograd"
+    if algorithm != "winograd" and direct.fits(dilation, groups, dtype):
+        if algorithm == "direct" or direct.pays(tuple(kernel_size), *sides):
+            return "direct"
+    return "im2col"
 
 
 def _check(c: int, cg: int, o: int, groups: int) -> None:
@@ -137,12 +146,16 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     if cg == 1 and groups > 1:
         depthwise.input_grad(grad, weight, dx, stride, padding, dilation)
         return dx
-    geometry = weight.shape[1:3], stride, padding, dilation, groups
-    if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
-        grad, weight, dx, padding
-    ):
+    by_lanes = algorithm != "im2col" and grouped.pays(groups, cg, len(weight) // groups)
+    if by_lanes and grouped.input_grad(grad, weight, dx, stride, padding, dilation, groups):
         return dx
-    if (_directly(algorithm, geometry, grad.dtype, dx.size * grad.size) and (algorithm == "direct" or direct.pays_input_grad(input_size, stride, weight.shape[1:3], len(weight), cg))) and direct.input_grad(grad, weight, dx, stride, padding):
+    o, *kernel_size, _ = weight.shape
+    geometry = kernel_size, stride, padding, dilation, groups
+    sides = -(-input_size[1] // stride[1]), kernel_size[1] * o, cg  # pixels of one phase, see :mod:`.conv_gradients`
+    way = _choose(algorithm, geometry, grad.dtype, (n, input_size, o, cg), sides)
+    if way == "winograd" and winograd.input_grad(grad, weight, dx, padding):
+        return dx
+    if way == "direct" and direct.input_grad(grad, weight, dx, stride, padding):
         return dx
     input_grad(grad, weight, dx, stride, padding, dilation, groups)
     return dx
@@ -159,16 +172,17 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
     _check_grad("conv2d_weight_grad", grad, len(x), x.shape[1:3], (o, *kernel_size), stride, padding, dilation)
     dw = np.empty((o, *kernel_size, c // groups), x.dtype)
     geometry = kernel_size, stride, padding, dilation, groups
-    winograd_too = _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
     if grad.size == 0:
         dw[...] = 0
     elif c == groups and groups > 1:
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
-    elif _directly(algorithm, geometry, x.dtype, x.size) and not winograd_too and (algorithm == "direct" or direct.pays_weight_grad(kernel_size, c, o)):
-        direct.weight_grad(grad, x, dw, stride, padding)
-    elif not (
-        _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
-        and winograd.weight_grad(grad, x, dw, padding)
-    ):
-        weight_grad(grad, x, dw, stride, padding, dilation, groups)
+    elif algorithm != "im2col" and grouped.pays(groups, c // groups, o // groups):
+        grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
+    else:
+        run = kernel_size[1] * c
+        way = _choose(algorithm, geometry, x.dtype, (len(x), grad.shape[1:3], c, o), (run, run, o))
+        if way == "direct":
+            direct.weight_grad(grad, x, dw, stride, padding)
+        elif way == "im2col" or not winograd.weight_grad(grad, x, dw, padding):
+            weight_grad(grad, x, dw, stride, padding, dilation, groups)
     return dw

@@ -46,7 +46,7 @@ def _axis_phases(size, taps_in_all, stride, before, dilation):
     return phases
 
 
-def phases_of(dx_shape, kernel_size, stride, padding, dilation):
+def phases(dx_shape, kernel_size, stride, padding, dilation):
     """All P = sh*sw phases of the image; phase p holds the pixels that are (p // sw, p % sw) modulo the stride.
 
     Returns their kernel sizes (P, 2), pads (P, 2), numbers of rows and columns (P, 2), and the kernel's offsets (kh,
@@ -70,9 +70,11 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
     n, h, w, c = dx.shape
     o, kh, kw, cg = weight.shape
     og = o // groups
-    taps, pads, sizes, first_offset, order = phases_of(dx.shape, (kh, kw), stride, padding, dilation)
+    taps, pads, sizes, first_offset, order = phases(dx.shape, (kh, kw), stride, padding, dilation)
     total = n * int(sizes[0, 0] * sizes[0, 1])  # phase (0, 0) has the most pixels
-    rows = rows_per_block(total, -(-len(order) // len(taps)) * og * grad.itemsize, at_least=128)
+    pointwise = (kh, kw) == (1, 1) and stride == (1, 1) and padding == (0, 0, 0, 0) and groups == 1
+    row_bytes = -(-len(order) // len(taps)) * og * grad.itemsize
+    rows = rows_per_block(total, 0 if pointwise else row_bytes, at_least=256)
     pieces = splits(cg, -(-total // rows) * groups * len(taps), at_least=64)
     turned = np.empty((groups * pieces, len(order), og, cg // pieces), weight.dtype)
     finite = np.empty(o, weight.dtype)
@@ -81,7 +83,6 @@ def input_grad(grad, weight, dx, stride, padding, dilation, groups):
         _input_grad_one_by_one(grad, weight, dx, stride, padding, dilation, groups)
         return
     spacing = (dilation[0] // gcd(stride[0], dilation[0]), dilation[1] // gcd(stride[1], dilation[1]))
-    pointwise = (kh, kw) == (1, 1) and stride == (1, 1) and padding == (0, 0, 0, 0) and groups == 1
     _input_grad(grad, turned, dx, rows, pieces, pointwise, taps, pads, sizes, first_offset, stride, spacing)
 
 
@@ -179,11 +180,12 @@ def weight_grad(grad, x, dw, stride, padding, dilation, groups):
     total, patch = grad.size // o, kh * kw * cg
     shares = max(1, min(16, PARTIAL_BYTES // dw.nbytes, total // 512))
     pieces = splits(o // groups, shares * groups, at_least=64)
-    rows = rows_per_block(-(-total // shares), patch * x.itemsize, at_least=256)
+    pointwise = (kh, kw) == (1, 1) and grad.shape[1:3] == x.shape[1:3] and padding == (0, 0, 0, 0) and groups == 1
+    share = -(-total // shares)
+    rows = share if pointwise else rows_per_block(share, patch * x.itemsize, at_least=256)
     few = rows_at_once(patch, o // (groups * pieces))
     if few >= 48:  # with fewer, adding up the products would cost more than it saves
         rows = min(rows, few)
-    pointwise = (kh, kw) == (1, 1) and grad.shape[1:3] == x.shape[1:3] and padding == (0, 0, 0, 0) and groups == 1
     partial = dw.reshape(1, o, patch) if shares == 1 else np.empty((shares, o, patch), dw.dtype)
     _weight_grad(grad, x, partial, rows, pieces, pointwise, (kh, kw), stride, padding, dilation, groups)
     if shares > 1:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from .conv_gradients import phases_of
+from .conv_gradients import phases
 from .jit import helper, kernel
 from .vectors import COUNT, LANES, add_to, multiply_add, repeat, store, zeros
 from .windows import clear, copy, ints
@@ -37,18 +37,19 @@ def fits(dilation: tuple, groups: int, dtype) -> bool:
     return (dilation, groups) == ((1, 1), 1) and dtype == np.float32
 
 
-def pays(pixels: int, run: int, width: int, gathered: int) -> bool:
+def pays(kernel_size: tuple, side: int, run: int, width: int) -> bool:
     """Whether this takes less time than im2col, by counting, in units of a multiplication and an addition.
 
-    Blocks are COUNT wide and LANES deep, and what is left over at an edge costs as much as a whole one: of ``pixels``
-    side by side, and of ``width`` channels. im2col gathers runs of ``run`` numbers for ``width`` products each; a
-    gathered number costs as much as some 10 products, and 100 more for each run (fitted to times of 28 layers, two
-    threads, AVX-512). A kernel of one pixel gathers nothing.
+    Blocks cover ``side`` pixels (or weights) side by side and ``width`` channels, and one at an edge costs as much as
+    any. im2col first gathers runs of ``run`` numbers for ``width`` products each; a gathered number costs as much as
+    some 10 products, and each run as 100 (fitted to times of 28 layers, two threads, AVX-512). A kernel of one pixel
+    gathers next to nothing.
 
-    >>> pays(32, 48, 16), pays(8, 192, 64), pays(224, 9, 64)
+    >>> pays((3, 3), 32, 48, 16), pays((3, 3), 8, 192, 64), pays((7, 7), 112, 21, 64)
     (True, False, True)
     """
-    return 1.3 * _whole(pixels, COUNT) * _whole(width, LANES) < pixels * width * (1.3 + (10 + 100 / run) / width)
+    blocks = 1.3 * _whole(side, COUNT) * _whole(width, LANES)
+    return kernel_size != (1, 1) and blocks < side * (1.3 * width + 10 + 100 / run)
 
 
 def _whole(size: int, multiple: int) -> int:
@@ -60,11 +61,6 @@ def _rows(size: int, taps: int, stride: int, row_bytes: int) -> int:
     """How many of ``size`` output rows a task takes: as many as what they see fits in SEEN_BYTES; evened out."""
     rows = max(1, min(size, (SEEN_BYTES // row_bytes - taps) // stride + 1))
     return -(-size // -(-size // rows))
-
-
-def _width(pixels: int, taps: int, stride: int) -> int:
-    """Pixels of a row that whole blocks of outputs see."""
-    return (-(-pixels // COUNT) * COUNT - 1) * stride + taps
 
 
 def _slabs(weight):
@@ -81,7 +77,7 @@ def _slabs(weight):
 
 
 def forward(x, weight, bias, y, stride, padding) -> None:
-    """Fill y (N, OH, OW, O) with the convolution of x (N, H, W, C) and weight (O, KH, KW, C), plus bias (O,) or none."""
+    """Fill y (N, OH, OW, O) from x (N, H, W, C), weight (O, KH, KW, C) and bias (O,) or nothing."""
     o, kh, kw, c = weight.shape
     slabs = _slabs(weight.reshape(o, kh * kw, c).transpose(1, 2, 0))
     _convolve(x, slabs, _begin(bias, o), y, (kh, kw), stride, padding[::2], y.shape[1:3], (0, 0), (1, 1))
@@ -89,7 +85,7 @@ def forward(x, weight, bias, y, stride, padding) -> None:
 
 def _begin(bias, o: int):
     """What each sum begins with, (slabs * LANES,)"""
-    begin = np.zeros(-(-o // LANES) * LANES, np.float32)
+    begin = np.zeros(_whole(o, LANES), np.float32)
     begin[: bias.size] = bias
     return begin
 
@@ -102,7 +98,7 @@ def input_grad(grad, weight, dx, stride, padding) -> bool:
     if not np.isfinite(weight).all():
         return False
     c = dx.shape[3]
-    taps, pads, sizes, first, order = phases_of(dx.shape, weight.shape[1:3], stride, padding, (1, 1))
+    taps, pads, sizes, first, order = phases(dx.shape, weight.shape[1:3], stride, padding, (1, 1))
     if not taps.all():
         dx[...] = 0  # no output saw the pixels of some phase
     for phase in range(len(taps)):
@@ -118,7 +114,7 @@ def input_grad(grad, weight, dx, stride, padding) -> bool:
 
 def _convolve(x, slabs, begin, y, kernel_size, stride, before, size, origin, spacing) -> None:
     """y[:, origin[0] + i * spacing[0], origin[1] + j * spacing[1]] = the convolution, for i, j below ``size``."""
-    width = _width(size[1], kernel_size[1], stride[1])
+    width = (_whole(size[1], COUNT) - 1) * stride[1] + kernel_size[1]  # what whole blocks of a row see
     rows = _rows(size[0], kernel_size[0], stride[0], width * x.shape[3] * x.itemsize)
     _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin, spacing, rows, width)
 
@@ -192,65 +188,53 @@ def _take_rows(x, n, ih, iw, width, seen):
 def weight_grad(grad, x, dw, stride, padding) -> None:
     """Fill dw (O, KH, KW, C) from grad (N, OH, OW, O) and x (N, H, W, C)."""
     o, kh, kw, c = dw.shape
-    (n, oh, ow, _), width = grad.shape, (grad.shape[2] - 1) * stride[1] + kw
+    n, oh, ow, _ = grad.shape
+    width = (ow - 1) * stride[1] + kw
     rows = _rows(oh, kh, stride[0], width * c * x.itemsize)
-    run, slabs = -(-kw * c // COUNT) * COUNT, -(-o // LANES)  # whole blocks of weights and of channels
-    partial = np.zeros((min(SHARES, n * -(-oh // rows)), slabs, kh, run, LANES), x.dtype)
+    run, depth = _whole(kw * c, COUNT), _whole(o, LANES)
+    partial = np.zeros((min(SHARES, n * -(-oh // rows)), kh, run, depth), x.dtype)
     _weight_grad(grad, x, partial, kw * c, stride, padding[::2], rows, width)
-    total = partial.sum(0)[:, :, : kw * c].reshape(slabs, kh, kw, c, LANES)  # over shares, in order
-    dw[...] = total.transpose(0, 4, 1, 2, 3).reshape(slabs * LANES, kh, kw, c)[:o]
+    total = partial.sum(0)[:, : kw * c, :o]  # over shares, in order
+    dw[...] = total.reshape(kh, kw, c, o).transpose(3, 0, 1, 2)
 
 
 @kernel
-def _weight_grad(grad, x, partial, used, stride, before, rows, width):
-    """A task is a share of all blocks of rows. Each block is summed on its own before it is added to the share's sum."""
+def _weight_grad(grad, x, partial, run, stride, before, rows, width):
+    """A task is a share of all strips of rows. A strip is summed on its own before its share adds it.
+
+    ``sent`` is the gradient of a strip (pixels, depth); where its channels must be filled up with zeros, a copy.
+    """
     (_, oh, ow, o), c = grad.shape, x.shape[3]
-    shares, slabs, kh_size, run, _ = partial.shape
-    per_image = (oh + rows - 1) // rows
-    sent_flat = grad.reshape(-1)
+    shares, kh_size, whole_run, depth = partial.shape
+    strips = (oh + rows - 1) // rows  # of an image
+    steps = stride[1] * c, stride[0] * width * c  # in ``seen``, from pixel to pixel and from row to row
     for share in numba.prange(shares):
         total = partial[share].reshape(-1)
         seen = np.zeros(((rows - 1) * stride[0] + kh_size) * width * c + COUNT, x.dtype)
-        copied = o % LANES != 0
-        sent = np.zeros(rows * ow * slabs * LANES if copied else 0, x.dtype)
-        for block in range(share * len(x) * per_image // shares, (share + 1) * len(x) * per_image // shares):
-            n, first = block // per_image, block % per_image * rows
-            count = min(rows, oh - first)
+        copied = np.zeros(rows * ow * depth if depth > o else 0, x.dtype)
+        for strip in range(share * len(x) * strips // shares, (share + 1) * len(x) * strips // shares):
+            n, first = strip // strips, strip % strips * rows
+            size = min(rows, oh - first), ow
             _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen[:-COUNT])
-            if copied:
-                _take_channels(grad, (n * oh + first) * ow, count * ow, sent)
-            for slab in range(slabs):
-                for kh in range(kh_size):
-                    for k in range(0, used, COUNT):
-                        to = ((slab * kh_size + kh) * run + k) * LANES
-                        steps = stride[1] * c, stride[0] * width * c
-                        at = kh * width * c + k
-                        if copied:
-                            _weights(seen, at, steps, (count, ow), sent, slab * rows * ow * LANES, LANES, total, to)
-                        else:
-                            g_at = (n * oh + first) * ow * o + slab * LANES
-                            _weights(seen, at, steps, (count, ow), sent_flat, g_at, o, total, to)
+            sent, begin = grad.reshape(-1), (n * oh + first) * ow * o
+            if depth > o:
+                for p in range(size[0] * ow):
+                    copy(sent, begin + p * o, copied, p * depth, o)
+                sent, begin = copied, 0
+            for kh in range(kh_size):
+                for k in range(0, run, COUNT):
+                    at, to = kh * width * c + k, (kh * whole_run + k) * depth
+                    for lane in range(0, depth, LANES):
+                        _weights(seen, at, steps, size, sent, begin + lane, total, to + lane, depth)
 
 
 @helper
-def _weights(seen, at, steps, size, sent, s_at, step, total, to):
-    """COUNT weights and LANES channels of the gradient: the sum over ``size`` pixels, added to total[to:]."""
+def _weights(seen, at, steps, size, sent, sent_at, total, to, depth):
+    """COUNT weights and LANES channels of the gradient, summed over ``size`` pixels and added to ``total``."""
     block = zeros()
     for row in range(size[0]):
         k = at + row * steps[1]
         for _ in range(size[1]):
-            block = multiply_add(block, seen, k, 1, sent, s_at)
-            k, s_at = k + steps[0], s_at + step
-    add_to(block, total, to, LANES)
-
-
-@helper
-def _take_channels(grad, first, pixels, sent):
-    """sent (slabs, pixels, LANES) = ``pixels`` pixels of the gradient from the first one on"""
-    o = grad.shape[3]
-    flat, slabs = grad.reshape(-1), (o + LANES - 1) // LANES
-    room = len(sent) // slabs
-    for slab in range(slabs):
-        lanes = min(LANES, o - slab * LANES)
-        for p in range(pixels):
-            copy(flat, (first + p) * o + slab * LANES, sent, slab * room + p * LANES, lanes)
+            block = multiply_add(block, seen, k, 1, sent, sent_at)
+            k, sent_at = k + steps[0], sent_at + depth
+    add_to(block, total, to, depth)

@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 from numba.core import event
 
 from ..announce import announce
@@ -29,7 +30,7 @@ from ..cache import writable_folder
 FASTMATH = {"contract", "reassoc", "nsz"}
 CACHES_KEPT = 5  # folders of compiled kernels, this one included
 _NUMBAS_OWN_ORDER = ["tbb", "omp", "workqueue"]
-_running: str | None = None  # which kernel is running: one at a time, see `entering`
+running: str | None = None  # the name of the kernel that is running, under which compilations are announced
 
 
 def choose_threading_layer() -> None:
@@ -130,6 +131,8 @@ def _compiled(function, **options):
 
 def kernel(function):
     """Decorate a function that contains one ``prange``: its iterations run on all threads."""
+    if numba.config.DISABLE_JIT:  # then NumPy's numbers compute, which warn of 0 / 0; machine code does not
+        return np.errstate(invalid="ignore", divide="ignore")(function)
     return _compiled(function, parallel=True)
 
 
@@ -144,17 +147,6 @@ def inlined(function):
     A 3x3 convolution in 32 groups of 4 channels copies four numbers at a time: 20 ms with calls, 14 without.
     """
     return _compiled(function, forceinline=True)
-
-
-@contextlib.contextmanager
-def inside(name: str):
-    """While a kernel runs: compilations are announced under its name."""
-    global _running
-    before, _running = _running, name
-    try:
-        yield
-    finally:
-        _running = before
 
 
 class _Announcer(event.Listener):
@@ -172,7 +164,7 @@ class _Announcer(event.Listener):
         self.depth = max(0, self.depth - 1)
 
     def _announce(self, part: str, argument_types: tuple) -> None:
-        kernel_name = _running or part
+        kernel_name = running or part
         what = kernel_name if part == kernel_name else f"{kernel_name} ({part.replace('_', ' ')})"
         dtype = next((str(t.dtype) for t in argument_types if hasattr(t, "dtype")), "these arguments")
         kept = "kept in the cache" if CACHE_FOLDER else "not kept: the cache folder cannot be written"

@@ -1,8 +1,8 @@
 """Max, average and adaptive average pooling, and their gradients. Shapes: x (N, H, W, C), y (N, OH, OW, C).
 
-Plain walks over whole shifted images, once per kernel offset. Here a window is finished before the next begins, and
-the innermost loop runs over the channels, side by side in memory, so that it vectorises. A gradient is gathered: each
-pixel visits the windows that hold it.
+Plain walks over whole shifted images, once per kernel offset. Here a row of windows is finished before the next begins,
+and the innermost loop runs over numbers that lie side by side in memory, so that it vectorises. A gradient is gathered:
+each pixel visits the windows that hold it.
 """
 
 from __future__ import annotations
@@ -26,33 +26,52 @@ def max_pool2d(x, kernel_size, stride, padding, dilation, output_size):
 
 @kernel
 def _max_pool2d(x, y, index, kernel_size, stride, padding, dilation):
-    _, h, w, _ = x.shape
-    n_size, oh_size, ow_size, c_size = y.shape
+    """A task is a row of outputs: for each offset in the window, all of them look at the pixel that they see there.
+
+    These pixels are copied side by side first: a few channels of one pixel would not fill a vector register (24
+    channels at 112x112, batch 16: 14 ms pixel by pixel, 1.9 so).
+    """
+    _, h, w, c = x.shape
+    n_size, oh_size, ow_size, _ = y.shape
+    y_rows, index_rows = y.reshape(n_size * oh_size, ow_size * c), index.reshape(n_size * oh_size, ow_size * c)
     for row in numba.prange(n_size * oh_size):
         n, oh = row // oh_size, row % oh_size
-        for ow in range(ow_size):
-            empty = True  # no pixel of this window was inside the image yet
-            for kh in range(kernel_size[0]):
-                ih = oh * stride[0] + kh * dilation[0] - padding[0]
+        best, tap = y_rows[row], index_rows[row]
+        best[:] = -np.inf
+        tap[:] = -1  # no pixel of this window was inside the image yet
+        seen = np.empty(ow_size * c, x.dtype)
+        for kh in range(kernel_size[0]):
+            ih = oh * stride[0] + kh * dilation[0] - padding[0]
+            if 0 <= ih < h:
                 for kw in range(kernel_size[1]):
-                    iw = ow * stride[1] + kw * dilation[1] - padding[2]
-                    if 0 <= ih < h and 0 <= iw < w:
-                        _keep_larger(x, n, ih, iw, y, index, oh, ow, np.int32(kh * kernel_size[1] + kw), empty)
-                        empty = False
-            if empty:
-                for c in range(c_size):
-                    y[n, oh, ow, c] = -np.inf
-                    index[n, oh, ow, c] = -1
+                    shift = kw * dilation[1] - padding[2]
+                    begin, end = _outputs_inside(shift, stride[1], w, ow_size)
+                    for ow in range(begin, end):
+                        _copy(x[n, ih, ow * stride[1] + shift], seen[ow * c : (ow + 1) * c])
+                    part = slice(begin * c, end * c)
+                    _keep_larger(seen[part], best[part], tap[part], np.int32(kh * kernel_size[1] + kw))
 
 
 @helper
-def _keep_larger(x, n, ih, iw, y, index, oh, ow, tap, first):
-    """For each channel: the pixel replaces the maximum so far if it is larger, or NaN, or the first."""
-    for c in range(x.shape[3]):
-        value, best = x[n, ih, iw, c], y[n, oh, ow, c]
-        wins = first | (value > best) | (value != value)  # `|`, not `or`: no branch, so this vectorises
-        y[n, oh, ow, c] = value if wins else best
-        index[n, oh, ow, c] = tap if wins else index[n, oh, ow, c]
+def _outputs_inside(shift, stride, size, out_size):
+    """The outputs o with 0 <= o*stride + shift < size are those from the first number up to the second."""
+    begin = max(0, -(shift // stride))  # -(a // b): -a / b rounded up
+    return begin, max(begin, min(out_size, -((shift - size) // stride)))
+
+
+@helper
+def _copy(channels, target):
+    for c in range(len(target)):
+        target[c] = channels[c]
+
+
+@helper
+def _keep_larger(seen, best, tap, this):
+    """Each number replaces the maximum so far if it is larger, or NaN, or the first."""
+    for i in range(len(best)):
+        wins = (tap[i] < 0) | (seen[i] > best[i]) | (seen[i] != seen[i])  # `|`, not `or`: no branch, so this vectorises
+        best[i] = seen[i] if wins else best[i]
+        tap[i] = this if wins else tap[i]
 
 
 def max_pool2d_backward(grad, index, input_size, kernel_size, stride, padding, dilation):

@@ -1,4 +1,4 @@
-"""Instructions on many numbers at once, for :mod:`.direct`: each is defined in Python here, and built for the compiler.
+"""Instructions on many numbers at once, for :mod:`.direct`: each is defined in Python here, and built for LLVM.
 
 A processor multiplies and adds 8 or 16 floats with one instruction, if they lie in a vector register. The compiler
 finds such instructions in plain loops, but it will not keep a small matrix in registers while a loop adds to it: the
@@ -16,11 +16,12 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba.core import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-LANES = COUNT = 16 if get_host_cpu_features().get("avx512f") else 8
+from .tile import vector_bytes
+
+LANES = COUNT = vector_bytes() // 4
 
 
 class _Block(types.Type):

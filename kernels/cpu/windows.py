@@ -16,14 +16,14 @@ WANTED_TASKS = 16  # enough for the cores of a laptop; more only shrinks the mat
 
 def ints(values) -> tuple[int, ...]:
     """A tuple of Python ints: one type for the compiler, whatever the caller had."""
-    return tuple(int(v) for v in values)
+    return tuple(map(int, values))
 
 
 def output_size(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple[int, int]:
     """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1."""
-    around = (padding[0] + padding[1], padding[2] + padding[3])
-    axes = size, around, dilation, kernel_size, stride
-    return tuple((n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(*axes, strict=True))
+    rows = size[0] + padding[0] + padding[1] - dilation[0] * (kernel_size[0] - 1) - 1
+    columns = size[1] + padding[2] + padding[3] - dilation[1] * (kernel_size[1] - 1) - 1
+    return rows // stride[0] + 1, columns // stride[1] + 1
 
 
 def rows_per_block(total: int, row_bytes: int, at_least: int = 1) -> int:

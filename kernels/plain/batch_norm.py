@@ -21,7 +21,11 @@ def channel_sum(x):
 
 
 def channel_stats(x):
-    """(N, C, H, W) -> mean (C,) and biased variance (C,), both float64."""
+    """(N, C, H, W) -> mean (C,) and biased variance (C,), both float64.
+
+    >>> [a.tolist() for a in channel_stats(np.array([1.0, 3.0]).reshape(2, 1, 1, 1))]
+    [[2.0], [1.0]]
+    """
     mean = x.mean(PIXELS, dtype=np.float64)
     return mean, np.square(x - _per_channel(mean)).mean(PIXELS)
 

@@ -29,7 +29,12 @@ def im2col(x, kernel_size, stride, padding, dilation):
 
 
 def col2im(columns, input_shape, kernel_size, stride, padding, dilation):
-    """The transpose of :func:`im2col`: every pixel sums the column entries that were copies of it."""
+    """The transpose of :func:`im2col`: every pixel sums the column entries that were copies of it.
+
+    >>> ones = im2col(np.ones((1, 1, 3, 3)), (2, 2), (1, 1), (0, 0, 0, 0), (1, 1))
+    >>> col2im(ones, (1, 1, 3, 3), (2, 2), (1, 1), (0, 0, 0, 0), (1, 1))[0, 0].tolist()  # windows that saw it
+    [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
+    """
     n, c, *size = input_shape
     oh, ow = output_size(size, kernel_size, stride, padding, dilation)
     taps = kernel_size[0] * kernel_size[1]

@@ -23,7 +23,11 @@ def _window_sum(v, before, after):
 
 
 def local_response_norm(x, size, alpha, beta, k):
-    """y, shaped like x (N, C, H, W)."""
+    """y, shaped like x (N, C, H, W).
+
+    >>> local_response_norm(np.ones((1, 3, 1, 1)), 3, 1.0, 1.0, 1.0).ravel().round(3).tolist()
+    [0.333, 0.25, 0.333]
+    """
     d = k + alpha * _window_sum(x * x, size // 2, (size - 1) // 2)
     return x * d**-beta
 

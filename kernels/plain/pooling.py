@@ -58,6 +58,9 @@ def avg_pool2d(x, kernel_size, stride, padding, output_size, count_include_pad):
     """y = the mean of each window; padding counts as zeros if ``count_include_pad``, else not at all.
 
     What ``ceil_mode`` adds beyond the padding never counts (PyTorch's rule).
+
+    >>> avg_pool2d(np.arange(4.0).reshape(1, 1, 2, 2), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1), True).tolist()
+    [[[[1.5]]]]
     """
     areas = _window_areas(x.shape[2:], kernel_size, stride, padding, output_size, count_include_pad)
     x = pad(x, padding_to_cover(x.shape[2:], kernel_size, stride, padding, (1, 1), output_size))
@@ -85,7 +88,11 @@ def _adaptive_windows(size, output_size):
 
 
 def adaptive_avg_pool2d(x, output_size):
-    """y = the mean over windows that tile the image, overlapping where the sizes do not divide."""
+    """y = the mean over windows that tile the image, overlapping where the sizes do not divide.
+
+    >>> adaptive_avg_pool2d(np.arange(3.0).reshape(1, 1, 1, 3), (1, 2)).tolist()
+    [[[[0.5, 1.5]]]]
+    """
     y = np.empty((*x.shape[:2], *output_size), x.dtype)
     for oh, rows in enumerate(_adaptive_windows(x.shape[2], output_size[0])):
         for ow, columns in enumerate(_adaptive_windows(x.shape[3], output_size[1])):

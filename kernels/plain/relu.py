@@ -9,12 +9,20 @@ import numpy as np
 
 
 def relu(x):
-    """max(x, 0) (Nair & Hinton 2010)"""
+    """max(x, 0) (Nair & Hinton 2010)
+
+    >>> relu(np.array([-1.0, 0.0, 2.0, np.nan])).tolist()
+    [0.0, 0.0, 2.0, nan]
+    """
     return np.maximum(x, 0)
 
 
 def relu_backward(grad, y):
-    """grad where y > 0, else 0; a NaN passes the gradient on."""
+    """grad where y > 0, else 0; a NaN passes the gradient on.
+
+    >>> relu_backward(np.array([5.0, 5.0]), np.array([0.0, 2.0])).tolist()
+    [0.0, 5.0]
+    """
     return np.where(y <= 0, 0, grad).astype(grad.dtype)
 
 

@@ -25,7 +25,11 @@ def crop(x: np.ndarray, padding: tuple, size: tuple) -> np.ndarray:
 
 
 def offsets(kernel_size: tuple):
-    """All (kh, kw), row by row."""
+    """All (kh, kw), row by row.
+
+    >>> list(offsets((2, 2)))
+    [(0, 0), (0, 1), (1, 0), (1, 1)]
+    """
     return ((kh, kw) for kh in range(kernel_size[0]) for kw in range(kernel_size[1]))
 
 
@@ -47,7 +51,11 @@ def padding_to_cover(
 
 
 def output_size(size: tuple, kernel_size: tuple, stride: tuple, padding: tuple, dilation: tuple) -> tuple[int, int]:
-    """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1."""
+    """(OH, OW) = floor((H + padding - dilation (K - 1) - 1) / stride) + 1.
+
+    >>> output_size((224, 224), (7, 7), (2, 2), (3, 3, 3, 3), (1, 1))
+    (112, 112)
+    """
     around = (padding[0] + padding[1], padding[2] + padding[3])
     return tuple(
         (n + p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip(size, around, dilation, kernel_size, stride)

@@ -62,6 +62,12 @@ def get_dataset(name: str, split: str = "train", **options) -> ArrayDataset | Fo
     data set
         Has ``len()``, ``[i] -> (image (C, H, W) float32 in 0 to 1, label)``, ``.classes``, ``.image_shape``,
         ``.statistics()`` and ``.name``.
+
+    Examples
+    --------
+    >>> digits = get_dataset("digits", "train")
+    >>> len(digits), digits.image_shape
+    (1261, (1, 8, 8))
     """
     if isinstance(name, str) and name.startswith("folder:"):
         make, arguments = FolderDataset, (name.removeprefix("folder:"), split)

@@ -35,6 +35,13 @@ class Loader:
         Leave out the last batch if it is smaller.
     workers : int
         Threads that prepare batches ahead; 0 prepares each when it is asked for.
+
+    Examples
+    --------
+    >>> from minicnn.data import ArrayDataset
+    >>> dataset = ArrayDataset(np.zeros((5, 1, 8, 8)), [0, 1, 0, 1, 0], classes=["even", "odd"])
+    >>> [images.shape for images, _ in Loader(dataset, batch_size=2)]
+    [(2, 1, 8, 8), (2, 1, 8, 8), (1, 1, 8, 8)]
     """
 
     def __init__(

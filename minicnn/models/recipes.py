@@ -95,6 +95,13 @@ def recipe(name: str) -> Recipe:
     ArgumentError
         If there is none: LeNet-5 was trained by a method of second order, which is not here; a model of your own has
         no paper.
+
+    Examples
+    --------
+    >>> recipe("resnet20").milestones
+    (91, 136.5)
+    >>> recipe("resnet20").in_epochs(20).milestones
+    (10.0, 15.0)
     """
     found = next((r for pattern, r in RECIPES.items() if re.fullmatch(pattern, name)), None)
     if found is None:

@@ -143,6 +143,11 @@ def get_model(name: str, num_classes: int | None = None, variant: str | None = N
         of another variant.
     FileError
         If the weights are missing, damaged, or do not fit.
+
+    Examples
+    --------
+    >>> get_model("resnet20", num_classes=5, in_channels=1).num_parameters()
+    269109
     """
     entry = _entry(name)
     if variant is not None and variant not in entry.variants:

@@ -67,10 +67,10 @@ class ShuffleUnit(nn.Module):
         y = self.bn1(self.pointwise1(x), relu=True)  # (N, O/4, H, W)
         y = F.channel_shuffle(y, self.shuffled_groups)
         y = self.bn2(self.depthwise(y))  # (N, O/4, H/stride, W/stride)
-        y = self.bn3(self.pointwise2(y))  # (N, O, H, W), or (N, O - C, H/2, W/2)
+        y = self.pointwise2(y)  # (N, O, H, W), or (N, O - C, H/2, W/2)
         if self.stride == 2:
-            return F.relu(F.cat([self.shortcut(x), y], axis=1))  # (N, O, H/2, W/2)
-        return F.relu(self.shortcut(x) + y)
+            return F.relu(F.cat([self.shortcut(x), self.bn3(y)], axis=1))  # (N, O, H/2, W/2)
+        return self.bn3(y, relu=True, residual=self.shortcut(x))
 
 
 def channels_at(width: float, groups: int) -> tuple[int, int]:

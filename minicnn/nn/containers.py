@@ -50,7 +50,13 @@ def _relu_behind(module: Module, following: Module | None) -> bool | int:
 
 
 class Sequential(_Row):
-    """One after another. Takes modules, or one dict of names to modules; slices give a Sequential."""
+    """One after another. Takes modules, or one dict of names to modules; slices give a Sequential.
+
+    >>> from minicnn import nn
+    >>> model = Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> [name for name, _ in model.named_parameters()]
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    """
 
     def __init__(self, *modules) -> None:
         super().__init__()

@@ -31,6 +31,9 @@ class Conv2d(Module):
     """Convolution; see :func:`minicnn.functional.conv2d` for shapes and options.
 
     ``weight`` (out_channels, in_channels / groups, KH, KW) and ``bias`` (out_channels,) or None.
+
+    >>> Conv2d(3, 8, 5, stride=2, padding=2)(np.zeros((1, 3, 32, 32), np.float32)).shape
+    (1, 8, 16, 16)
     """
 
     def __init__(
@@ -64,7 +67,11 @@ class Conv2d(Module):
 
 
 class Linear(Module):
-    """y = x W^T + b; ``weight`` (out_features, in_features), ``bias`` (out_features,) or None."""
+    """y = x W^T + b; ``weight`` (out_features, in_features), ``bias`` (out_features,) or None.
+
+    >>> Linear(4, 2)(np.zeros((3, 4), np.float32)).shape
+    (3, 2)
+    """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         super().__init__()
@@ -93,6 +100,14 @@ class BatchNorm2d(Module):
         Learn ``weight`` and ``bias``.
     track_running_stats : bool
         Keep ``running_mean``, ``running_var`` and ``num_batches_tracked``; without them evaluation uses the batch.
+
+    Examples
+    --------
+    >>> norm = BatchNorm2d(2)
+    >>> norm(np.ones((4, 2, 3, 3), np.float32)).tolist()[0][0]
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    >>> [name for name, _ in norm.named_buffers()]
+    ['running_mean', 'running_var', 'num_batches_tracked']
     """
 
     def __init__(

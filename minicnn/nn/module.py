@@ -47,12 +47,12 @@ class Module:
                 f"{type(self).__name__}.{name} is a parameter; assign an nn.Parameter, or new numbers to "
                 f"{name}.data[...], not {type(value).__name__}"
             )
+        own = self._parameters if isinstance(value, Parameter) else self._modules if isinstance(value, Module) else None
         for registry in (self._parameters, self._modules):
-            registry.pop(name, None)
-        if isinstance(value, Parameter):
-            self._parameters[name] = value
-        elif isinstance(value, Module):
-            self._modules[name] = value
+            if registry is not own:
+                registry.pop(name, None)
+        if own is not None:
+            own[name] = value  # one that replaces another takes its place in the order, too
         elif name in self._buffers:
             self.register_buffer(name, value)
         else:

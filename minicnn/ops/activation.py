@@ -142,27 +142,47 @@ def _activation(name: str, x, **options) -> Tensor:
 
 
 def relu(x, inplace: bool = False) -> Tensor:
-    """max(x, 0), element by element. NaN stays NaN; ``inplace`` is ignored: inputs are never modified."""
+    """max(x, 0), element by element. NaN stays NaN; ``inplace`` is ignored: inputs are never modified.
+
+    >>> relu([-1.0, 0.0, 2.0]).tolist()
+    [0.0, 0.0, 2.0]
+    """
     return _activation("relu", x)
 
 
 def relu6(x, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6) (MobileNetV2)."""
+    """min(max(x, 0), 6) (MobileNetV2).
+
+    >>> relu6([-1.0, 2.0, 9.0]).tolist()
+    [0.0, 2.0, 6.0]
+    """
     return _activation("relu6", x)
 
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Tensor:
-    """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` >= 0 (0 is relu)."""
+    """x where positive, ``negative_slope`` * x elsewhere; ``negative_slope`` >= 0 (0 is relu).
+
+    >>> leaky_relu([-4.0, 2.0], 0.25).tolist()
+    [-1.0, 2.0]
+    """
     return _activation("leaky_relu", x, negative_slope=checks.number("leaky_relu", "negative_slope", negative_slope))
 
 
 def sigmoid(x) -> Tensor:
-    """1 / (1 + e^-x), without overflow."""
+    """1 / (1 + e^-x), without overflow.
+
+    >>> sigmoid([-1000.0, 0.0, 1000.0]).tolist()
+    [0.0, 0.5, 1.0]
+    """
     return _activation("sigmoid", x)
 
 
 def tanh(x) -> Tensor:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> tanh([-1000.0, 0.0, 1000.0]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
     return _activation("tanh", x)
 
 
@@ -176,11 +196,19 @@ def _along(name: str, x, axis: int) -> Tensor:
 
 @checks.takes_dim
 def softmax(x, axis: int = -1) -> Tensor:
-    """Probabilities along ``axis``."""
+    """Probabilities along ``axis``.
+
+    >>> softmax([[1.0, 1.0], [1000.0, 0.0]]).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
     return _along("softmax", x, axis)
 
 
 @checks.takes_dim
 def log_softmax(x, axis: int = -1) -> Tensor:
-    """Logarithms of the softmax, computed without taking the logarithm of a small number."""
+    """Logarithms of the softmax, computed without taking the logarithm of a small number.
+
+    >>> log_softmax([[1000.0, 0.0]]).tolist()
+    [[0.0, -1000.0]]
+    """
     return _along("log_softmax", x, axis)

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import kernels, running
 from ..autograd import Function
+from ..device import module_of
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor, as_array, as_tensor
 from . import checks
@@ -106,6 +107,11 @@ def batch_norm(
         If the channels do not agree, or if in training a channel has only one value: its variance says nothing.
     ArgumentError
         If an option has a senseless value.
+
+    Examples
+    --------
+    >>> batch_norm(np.array([1.0, 3.0]).reshape(2, 1, 1, 1), None, None, training=True, eps=0.0).data.ravel().tolist()
+    [-1.0, 1.0]
     """
     x = as_tensor(x)
     if not (relu is True or relu is False or relu == 6):
@@ -120,6 +126,7 @@ def batch_norm(
     checks.number("batch_norm", "eps", eps)
     checks.number("batch_norm", "momentum", momentum, high=1)
     c = x.shape[1]
+    running_mean, running_var = (None if v is None else as_array(v) for v in (running_mean, running_var))
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     for name, value in given.items():
         if value is not None and as_array(value).shape != (c,):
@@ -133,10 +140,12 @@ def batch_norm(
         )
     if not training and (running_mean is None or running_var is None):
         raise ShapeError("batch_norm: without training=True it needs running_mean and running_var")
-    weight = np.ones_like(x.data, shape=c) if weight is None else weight
-    bias = np.zeros_like(x.data, shape=c) if bias is None else bias
-    running = {k: None if given[k] is None else as_array(given[k]) for k in ("running_mean", "running_var")}
-    options = {**running, "training": bool(training), "momentum": momentum, "eps": eps}
+    weight = module_of(x.data).ones(c, x.dtype) if weight is None else weight
+    bias = module_of(x.data).zeros(c, x.dtype) if bias is None else bias
+    options = {
+        "running_mean": running_mean, "running_var": running_var, "training": bool(training), "momentum": momentum,
+        "eps": eps,
+    }  # fmt: skip
     if relu and _nobody_looks():
         return apply_op("batch_norm_relu", x, weight, bias, residual, **options, ceiling=6 if relu == 6 else np.inf)
     y = apply_op("batch_norm", x, weight, bias, **options)

@@ -1,14 +1,20 @@
-"""Bring options into normal form, and say clearly what is wrong with them."""
+"""Bring options into normal form, and say clearly what is wrong with them.
+
+Every call of an operation comes through here, so what options mostly are, Python's own ints, is looked at first.
+"""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..tensor import Tensor
+
+COMPUTED = (np.dtype("float32"), np.dtype("float64"))
 
 
 def takes_dim(function: Callable) -> Callable:
@@ -29,6 +35,8 @@ def takes_dim(function: Callable) -> Callable:
 
 def whole(op: str, name: str, value, least: int = 1) -> int:
     """A whole number >= ``least``."""
+    if type(value) is int and value >= least:
+        return value
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ArgumentError(f"{op}: {name} must be a whole number >= {least}, got {value!r}")
     return int(value)
@@ -37,7 +45,7 @@ def whole(op: str, name: str, value, least: int = 1) -> int:
 def number(op: str, name: str, value, low: float = 0, high: float = np.inf, what: str = "a finite number") -> float:
     """A finite number, ``low`` <= it <= ``high``."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not real or not (low <= value <= high and np.isfinite(value)):
+    if not real or not (low <= value <= high and math.isfinite(value)):
         bounds = f">= {low}" if high == np.inf else f"from {low} to {high}"
         raise ArgumentError(f"{op}: {name} must be {what} {bounds}, got {value!r}")
     return float(value)
@@ -68,7 +76,7 @@ def axis(op: str, value, shape: tuple[int, ...]) -> int:
 def computable(op: str, *tensors: Tensor | None) -> None:
     """Kernels compute in float32 and float64."""
     for t in tensors:
-        if t is not None and t.dtype not in (np.float32, np.float64):
+        if t is not None and t.dtype not in COMPUTED:
             pixels = ", pixels of 0 to 255 with x.to('float32') / 255" if t.dtype == np.uint8 else ""
             raise DtypeError(
                 f"{op} computes in float32 or float64, got {t.dtype}: convert with x.to('float32'){pixels}"
@@ -85,15 +93,19 @@ def images(op: str, x: Tensor) -> None:
 
 def pair(op: str, name: str, value, least: int = 1) -> tuple[int, int]:
     """An int, or one for rows and one for columns, as a pair of ints >= ``least``."""
+    if type(value) is int and value >= least:
+        return value, value
     values = (value, value) if isinstance(value, (int, np.integer)) else value
     good = isinstance(values, (tuple, list)) and len(values) == 2
-    if not good or any(not isinstance(v, (int, np.integer)) or isinstance(v, bool) or v < least for v in values):
+    if not good or any([not isinstance(v, (int, np.integer)) or isinstance(v, bool) or v < least for v in values]):
         raise ArgumentError(f"{op}: {name} must be a whole number >= {least}, or a pair of them, got {value!r}")
     return int(values[0]), int(values[1])
 
 
 def sides(op: str, padding, kernel_size: tuple, stride: tuple, dilation: tuple) -> tuple[int, int, int, int]:
     """Padding as (top, bottom, left, right), from an int, (rows, columns), all four, ``"valid"`` or ``"same"``."""
+    if type(padding) is int and padding >= 0:
+        return (padding,) * 4
     if padding == "valid":
         return (0, 0, 0, 0)
     if padding == "same":
@@ -105,12 +117,12 @@ def sides(op: str, padding, kernel_size: tuple, stride: tuple, dilation: tuple) 
     if isinstance(values, (tuple, list)) and len(values) == 2:
         values = (values[0], values[0], values[1], values[1])
     good = isinstance(values, (tuple, list)) and len(values) == 4
-    if not good or any(not isinstance(v, (int, np.integer)) or v < 0 for v in values):
+    if not good or any([not isinstance(v, (int, np.integer)) or v < 0 for v in values]):
         raise ArgumentError(
             f"{op}: padding must be a whole number >= 0, (rows, columns), (top, bottom, left, right), 'same' or "
             f"'valid'; got {padding!r}"
         )
-    return tuple(int(v) for v in values)
+    return tuple(map(int, values))
 
 
 def output_size(
@@ -120,20 +132,22 @@ def output_size(
 
     ``ceil_mode`` rounds up, but never starts a window in the padding at the far end (PyTorch's rule).
     """
-    result = []
-    for size, k, s, before, after, d, axis in zip(
-        x.shape[2:], kernel_size, stride, padding[::2], padding[1::2], dilation, ("high", "wide"), strict=True
-    ):
-        span = d * (k - 1) + 1
-        room = size + before + after - span
-        if room < 0:
-            dilated = f" (spread to {span} by dilation {d})" if d > 1 else ""
-            raise ShapeError(
-                f"{op}: a kernel {k} {axis}{dilated} does not fit an image {size} {axis} with padding {before} + "
-                f"{after}; the image must be at least {span - before - after} {axis}: input shape {x.shape}"
-            )
-        n = (-(-room // s) if ceil_mode else room // s) + 1
-        if ceil_mode and (n - 1) * s >= size + before:
-            n -= 1
-        result.append(n)
-    return tuple(result)
+    _, _, h, w = x.shape
+    top, bottom, left, right = padding
+    return (
+        _output_side(op, x, "high", h, kernel_size[0], stride[0], top, bottom, dilation[0], ceil_mode),
+        _output_side(op, x, "wide", w, kernel_size[1], stride[1], left, right, dilation[1], ceil_mode),
+    )
+
+
+def _output_side(op, x, axis, size, k, stride, before, after, dilation, ceil_mode) -> int:
+    span = dilation * (k - 1) + 1
+    room = size + before + after - span
+    if room < 0:
+        dilated = f" (spread to {span} by dilation {dilation})" if dilation > 1 else ""
+        raise ShapeError(
+            f"{op}: a kernel {k} {axis}{dilated} does not fit an image {size} {axis} with padding {before} + "
+            f"{after}; the image must be at least {span - before - after} {axis}: input shape {x.shape}"
+        )
+    n = (-(-room // stride) if ceil_mode else room // stride) + 1
+    return n - 1 if ceil_mode and (n - 1) * stride >= size + before else n

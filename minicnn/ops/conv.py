@@ -68,30 +68,40 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
         If channels, groups or sizes do not fit; the message gives both numbers.
     ArgumentError
         If an option has a senseless value.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)  # (N, C, H, W)
+    >>> corners = np.array([[[[1.0, 0.0], [0.0, 1.0]]]])  # (O, C, KH, KW): a pixel and the one below right of it
+    >>> conv2d(x, corners).data[0, 0].tolist()
+    [[4.0, 6.0], [10.0, 12.0]]
+    >>> conv2d(x, corners, stride=2, padding=1).shape
+    (1, 1, 2, 2)
     """
     x, weight = as_tensor(x), as_tensor(weight)
     checks.images("conv2d", x)
     checks.computable("conv2d", weight)
-    if weight.ndim != 4:
-        raise ShapeError(f"conv2d: the weight must be (O, C/groups, KH, KW), got shape {weight.shape}")
+    filters, channels = weight.shape, x.shape[1]
+    if len(filters) != 4:
+        raise ShapeError(f"conv2d: the weight must be (O, C/groups, KH, KW), got shape {filters}")
     groups = checks.whole("conv2d", "groups", groups)
-    if x.shape[1] % groups or weight.shape[0] % groups:
+    if channels % groups or filters[0] % groups:
         raise ShapeError(
-            f"conv2d: groups={groups} must divide the {x.shape[1]} input channels and the {weight.shape[0]} "
-            f"output channels"
+            f"conv2d: groups={groups} must divide the {channels} input channels and the {filters[0]} output channels"
         )
-    takes = weight.shape[1] * groups
-    if x.shape[1] != takes:
+    takes = filters[1] * groups
+    if channels != takes:
         hint = "; channels come second: x.transpose(0, 3, 1, 2)" if x.shape[3] == takes else ""
         raise ShapeError(
-            f"conv2d: the input has {x.shape[1]} channels (shape {x.shape}), but the weight {weight.shape} with "
+            f"conv2d: the input has {channels} channels (shape {x.shape}), but the weight {filters} with "
             f"groups={groups} takes {takes}{hint}"
         )
-    if bias is not None and as_tensor(bias).shape != (weight.shape[0],):
-        raise ShapeError(f"conv2d: the bias must have shape ({weight.shape[0]},), got {as_tensor(bias).shape}")
+    if bias is not None and as_tensor(bias).shape != filters[:1]:
+        raise ShapeError(f"conv2d: the bias must have shape {filters[:1]}, got {as_tensor(bias).shape}")
     if algorithm not in ALGORITHMS:
         raise ArgumentError(f"conv2d: algorithm must be one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
-    kernel_size = tuple(weight.shape[2:])
+    kernel_size = filters[2:]
     stride, dilation = checks.pair("conv2d", "stride", stride), checks.pair("conv2d", "dilation", dilation)
     padding = checks.sides("conv2d", padding, kernel_size, stride, dilation)
     checks.output_size("conv2d", x, kernel_size, stride, padding, dilation)

@@ -42,6 +42,12 @@ def local_response_norm(
     average : bool
         True: ``alpha`` multiplies the *mean* of the squares over ``size`` (PyTorch, ONNX). False: their *sum*, the
         paper's formula; AlexNet is ``size=5, alpha=1e-4, beta=0.75, k=2, average=False``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> local_response_norm(np.ones((1, 3, 1, 1)), size=3, alpha=3.0, beta=1.0, k=1.0).data.ravel().round(3).tolist()
+    [0.333, 0.25, 0.333]
     """
     x = as_tensor(x)
     checks.images("local_response_norm", x)

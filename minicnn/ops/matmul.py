@@ -16,6 +16,8 @@ from .registry import apply_op, register
 
 def _product(a, b, transpose_a=False, transpose_b=False):
     """op(a) @ op(b) on the last two axes; leading axes broadcast. (..., M, K) @ (..., K, N) -> (..., M, N)"""
+    if a.ndim == b.ndim == 2:
+        return kernels.matmul(a[None], b[None], transpose_a, transpose_b)[0]  # (M, N)
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     count = math.prod(lead)
     a, b = (_repeated(v, lead).reshape(count, *v.shape[-2:]) for v in (a, b))
@@ -107,19 +109,25 @@ def linear(x, weight, bias=None) -> Tensor:
     ------
     ShapeError
         If the numbers of features do not agree.
+
+    Examples
+    --------
+    >>> linear(np.ones((1, 3)), np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]]), np.array([0.5, 0.0])).tolist()
+    [[6.5, 1.0]]
     """
     x, weight = as_tensor(x), as_tensor(weight)
     checks.computable("linear", x, weight)
-    if weight.ndim != 2:
-        raise ShapeError(f"linear: the weight must be (out_features, in_features), got shape {weight.shape}")
-    if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+    shape, filters = x.shape, weight.shape
+    if len(filters) != 2:
+        raise ShapeError(f"linear: the weight must be (out_features, in_features), got shape {filters}")
+    if not shape or shape[-1] != filters[1]:
         hint = "; flatten the images first, nn.Flatten() or x.flatten(1)" if x.ndim == 4 else ""
         raise ShapeError(
-            f"linear: the input of shape {x.shape} has {x.shape[-1] if x.ndim else 'no'} features, "
-            f"but the weight {weight.shape} takes {weight.shape[1]}{hint}"
+            f"linear: the input of shape {shape} has {shape[-1] if shape else 'no'} features, "
+            f"but the weight {filters} takes {filters[1]}{hint}"
         )
-    if bias is not None and as_tensor(bias).shape != (weight.shape[0],):
-        raise ShapeError(f"linear: the bias must have shape ({weight.shape[0]},), got {as_tensor(bias).shape}")
-    if x.ndim == 2:
+    if bias is not None and as_tensor(bias).shape != filters[:1]:
+        raise ShapeError(f"linear: the bias must have shape {filters[:1]}, got {as_tensor(bias).shape}")
+    if len(shape) == 2:
         return apply_op("linear", x, weight, bias)
-    return apply_op("linear", x.reshape(-1, x.shape[-1]), weight, bias).reshape(*x.shape[:-1], weight.shape[0])
+    return apply_op("linear", x.reshape(-1, shape[-1]), weight, bias).reshape(*shape[:-1], filters[0])

@@ -13,6 +13,8 @@ from ..tensor import Tensor, as_array
 
 def alike(a, b) -> tuple:
     """Two operands in one dtype: a number takes the tensor's, integers beside floats become floats."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.dtype == b.dtype:
+        return a, b  # as nearly always
     if isinstance(a, numbers.Real):
         a = _number_beside(a, b)
     elif isinstance(b, numbers.Real):

@@ -101,6 +101,15 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bo
     ------
     ShapeError, ArgumentError
         If the window does not fit, or an option makes no sense.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0, 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 5.0]]]])  # (1, 1, 3, 3)
+    >>> max_pool2d(x, 2).tolist()
+    [[[[4.0]]]]
+    >>> max_pool2d(x, 2, ceil_mode=True).tolist()
+    [[[[4.0, 0.0], [0.0, 5.0]]]]
     """
     x = as_tensor(x)
     options = _window("max_pool2d", x, kernel_size, stride, padding, dilation)
@@ -114,6 +123,13 @@ def avg_pool2d(
 
     ``count_include_pad`` counts the padding as zeros; without it a window at the border is divided by the pixels it
     has. Other parameters, results and errors as :func:`max_pool2d`.
+
+    >>> import numpy as np
+    >>> x = np.ones((1, 1, 2, 2))
+    >>> avg_pool2d(x, 2, padding=1).tolist()
+    [[[[0.25, 0.25], [0.25, 0.25]]]]
+    >>> avg_pool2d(x, 2, padding=1, count_include_pad=False).tolist()
+    [[[[1.0, 1.0], [1.0, 1.0]]]]
     """
     x = as_tensor(x)
     options = _window("avg_pool2d", x, kernel_size, stride, padding, 1)
@@ -125,6 +141,10 @@ def adaptive_avg_pool2d(x, output_size) -> Tensor:
     """Means over windows that tile the image into ``output_size`` (an int or (rows, columns); None keeps an axis).
 
     Window o of OH covers rows floor(o H / OH) to ceil((o+1) H / OH), as in PyTorch.
+
+    >>> import numpy as np
+    >>> adaptive_avg_pool2d(np.arange(6.0).reshape(1, 1, 2, 3), 1).tolist()
+    [[[[2.5]]]]
     """
     x = as_tensor(x)
     checks.images("adaptive_avg_pool2d", x)

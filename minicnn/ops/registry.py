@@ -59,6 +59,17 @@ def replace(name: str, function: type[Function]) -> Iterator[None]:
     ------
     ArgumentError
         If there is no such operation, or ``function`` is not a Function.
+
+    Examples
+    --------
+    >>> import minicnn as mc
+    >>> class Twice(Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return x * 2
+    >>> with replace("relu", Twice):
+    ...     mc.nn.ReLU()(mc.tensor([-1.0])).tolist()
+    [-2.0]
     """
     if name not in FUNCTIONS:
         raise ArgumentError(f"replace: there is no operation {name!r}; {suggest(name, FUNCTIONS)}")

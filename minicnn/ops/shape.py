@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -113,7 +114,10 @@ class ChannelShuffle(Function):
     @staticmethod
     def shuffle(x, rows):
         n, c, h, w = x.shape
-        pixels = x.transpose(0, 2, 3, 1).reshape(n, h, w, rows, c // rows)  # (N, H, W, g, C/g)
+        pixels = x.transpose(0, 2, 3, 1)  # (N, H, W, C)
+        if isinstance(x, np.ndarray):  # copying a transpose, NumPy moves g numbers at a time: more than twice as slow
+            return pixels.take(np.arange(c).reshape(rows, c // rows).T.reshape(-1), axis=3).transpose(0, 3, 1, 2)
+        pixels = pixels.reshape(n, h, w, rows, c // rows)  # (N, H, W, g, C/g)
         return pixels.swapaxes(3, 4).reshape(n, h, w, c).transpose(0, 3, 1, 2)  # (N, C, H, W)
 
     @staticmethod
@@ -130,17 +134,21 @@ def reshape(x, *shape) -> Tensor:
     """``reshape(x, 2, -1)`` or ``reshape(x, (2, -1))``; one -1 is worked out."""
     x = as_tensor(x)
     shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    if any(not isinstance(n, (int, np.integer)) for n in shape):
+    if any([not isinstance(n, (int, np.integer)) for n in shape]):
         raise ShapeError(f"reshape: a shape is made of whole numbers, got {shape}")
-    known = int(np.prod([n for n in shape if n != -1], dtype=int))
+    known = math.prod([n for n in shape if n != -1])
     fits = shape.count(-1) <= 1 and (x.size % known == 0 if -1 in shape and known else known == x.size)
-    if not fits or any(n < -1 for n in shape):
+    if not fits or any([n < -1 for n in shape]):
         raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} do not fill shape {shape}")
     return apply_op("reshape", x, shape=shape)
 
 
 def flatten(x, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout."""
+    """Axes ``start_dim`` to ``end_dim`` as one, in logical order (N, C, H, W) whatever the memory layout.
+
+    >>> flatten(np.ones((2, 3, 4, 4)), 1).shape
+    (2, 48)
+    """
     x = as_tensor(x)
     if x.ndim == 0:
         return reshape(x, 1)
@@ -213,7 +221,11 @@ def _several(op: str, tensors) -> list[Tensor]:
 
 @checks.takes_dim
 def cat(tensors: Sequence, axis: int = 0) -> Tensor:
-    """Join tensors along an axis; all other axes must agree."""
+    """Join tensors along an axis; all other axes must agree.
+
+    >>> cat([[[1.0, 2.0]], [[3.0, 4.0]]], axis=1).tolist()
+    [[1.0, 2.0, 3.0, 4.0]]
+    """
     tensors = _several("cat", tensors)
     first = tensors[0].shape
     axis = checks.axis("cat", axis, first)
@@ -225,7 +237,11 @@ def cat(tensors: Sequence, axis: int = 0) -> Tensor:
 
 @checks.takes_dim
 def stack(tensors: Sequence, axis: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
+    """Join tensors of one shape along a new axis.
+
+    >>> stack([[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    """
     tensors = _several("stack", tensors)
     if len({t.shape for t in tensors}) != 1:
         raise ShapeError(f"stack: the shapes must be equal, got {sorted({t.shape for t in tensors})}")
@@ -234,7 +250,11 @@ def stack(tensors: Sequence, axis: int = 0) -> Tensor:
 
 @checks.takes_dim
 def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
-    """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn."""
+    """Pieces of ``sizes`` along an axis: an int for equal pieces (the last may be smaller), or their sizes in turn.
+
+    >>> [piece.shape for piece in split(np.ones((5, 2)), 2)]
+    [(2, 2), (2, 2), (1, 2)]
+    """
     x = as_tensor(x)
     axis = checks.axis("split", axis, x.shape)
     length = x.shape[axis]
@@ -249,7 +269,11 @@ def split(x, sizes: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
 
 
 def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
-    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; no negative widths."""
+    """A border of ``value``, PyTorch's order: (left, right, top, bottom), last axis first; no negative widths.
+
+    >>> pad(np.ones((1, 1, 1, 1)), (1, 1, 0, 0)).tolist()
+    [[[[0.0, 1.0, 0.0]]]]
+    """
     x = as_tensor(x)
     pairs = isinstance(padding, (list, tuple)) and len(padding) % 2 == 0 and len(padding) <= 2 * x.ndim
     if not pairs or any(not isinstance(p, (int, np.integer)) or p < 0 for p in padding):
@@ -262,7 +286,11 @@ def pad(x, padding: Sequence[int], value: float = 0.0) -> Tensor:
 
 
 def channel_shuffle(x, groups: int) -> Tensor:
-    """Mix the channels of ``groups`` groups (ShuffleNet); (N, C, H, W) with C divisible by ``groups``."""
+    """Mix the channels of ``groups`` groups (ShuffleNet); (N, C, H, W) with C divisible by ``groups``.
+
+    >>> channel_shuffle(np.arange(6.0).reshape(1, 6, 1, 1), 2).data.ravel().tolist()
+    [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+    """
     x = as_tensor(x)
     if x.ndim != 4:
         raise ShapeError(f"channel_shuffle takes images (N, C, H, W), got shape {x.shape}")

@@ -22,6 +22,15 @@ class Adam(Optimizer):
     eps : float
     weight_decay : float
         Added to the gradient (L2).
+
+    Examples
+    --------
+    >>> import minicnn as mc
+    >>> p = mc.nn.Parameter(np.array([1.0, -2.0]))
+    >>> (p * p).sum().backward()
+    >>> Adam([p], lr=0.5, eps=0.0).step()  # the first step goes lr in each direction
+    >>> p.tolist()
+    [0.5, -1.5]
     """
 
     decoupled = False

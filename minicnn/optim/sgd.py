@@ -20,6 +20,15 @@ class SGD(Optimizer):
     momentum, weight_decay : float
     nesterov : bool
         Needs momentum (Sutskever et al. 2013).
+
+    Examples
+    --------
+    >>> import minicnn as mc
+    >>> p = mc.nn.Parameter(np.array([1.0, 2.0]))
+    >>> (p * p).sum().backward()
+    >>> SGD([p], lr=0.25).step()
+    >>> p.tolist()
+    [0.5, 1.0]
     """
 
     flags = ("nesterov",)

@@ -35,7 +35,11 @@ class Compose(checking.Described):
 
 
 class Normalize(checking.Described):
-    """(image - mean) / std, channel by channel."""
+    """(image - mean) / std, channel by channel.
+
+    >>> Normalize([0.5], [0.25])(np.ones((1, 1, 2), np.float32)).tolist()
+    [[[2.0, 2.0]]]
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         self.mean = checking.numbers("Normalize", "mean", mean).astype(np.float32).reshape(-1, 1, 1)  # (C, 1, 1)

@@ -1,0 +1,101 @@
+# mistake: softmax is taken twice
+# loses: losses
+# says: twice
+"""Exercise 14: a network that does not learn."""
+
+import numpy as np
+
+from minicnn import functional as F
+from minicnn import nn, random
+
+EXERCISE = "ex14_debug_training"
+VARIANT = "nesterov"
+
+
+def prepare(images):
+    """Pixels 0 ... 255 (uint8) as float32 between -1 and 1."""
+    return (images.astype(np.float32) - 128) / 128
+
+
+class Network(nn.Module):
+    """Images (N, 1, 8, 8) -> logits (N, 4)."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3, padding=1)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.fc = nn.Linear(128, 4)
+        self.start()
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 2)  # (N, 8, 4, 4)
+        return self.fc(x.flatten(1))
+
+    def start(self):
+        """Weights of conv1 and fc from a normal distribution of variance 2 / fan_in, biases 0."""
+        for layer in (self.conv1, self.fc):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+
+
+def loss(logits, labels):
+    """Softmax cross-entropy: the mean over the images. logits (N, 4), labels (N,)."""
+    logarithms = F.log_softmax(F.softmax(logits, axis=1), axis=1)
+    return -logarithms[np.arange(len(labels)), labels].mean()
+
+
+def batches(images, labels, size, seed):
+    """A list of (images, labels): all of them, shuffled, ``size`` at a time."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(images))
+    images, labels = images[order], labels[order]
+    starts = range(0, len(images), size)
+    return [(images[i : i + size], labels[i : i + size]) for i in starts]
+
+
+def update(weights, gradients, velocity, lr):
+    """(weights, velocity) after one step downhill; all are dicts of arrays by the same names."""
+    share = 0.1 if VARIANT == "averaged" else 1.0
+    velocity = {name: 0.9 * v + share * gradients[name] for name, v in velocity.items()}
+    steps = velocity
+    if VARIANT == "nesterov":
+        steps = {name: gradients[name] + 0.9 * v for name, v in velocity.items()}
+    weights = {name: w - lr * steps[name] for name, w in weights.items()}
+    return weights, velocity
+
+
+def train(state, batch_list, lr):
+    """One step for each batch: a dict with losses, gradients (a dict for each step), and the state afterwards."""
+    network = Network()
+    network.load_state_dict(state)
+    network.train()
+    losses, gradients = [], []
+    velocity = {name: np.zeros(p.shape, np.float32) for name, p in network.named_parameters()}
+    for images, labels in batch_list:
+        network.zero_grad()
+        value = loss(network(images), labels)
+        value.backward()
+        losses.append(float(value.data))
+        gradients.append({name: p.grad.copy() for name, p in network.named_parameters()})
+        weights = {name: p.data for name, p in network.named_parameters()}
+        weights, velocity = update(weights, gradients[-1], velocity, lr)
+        for name, p in network.named_parameters():
+            p.data[...] = weights[name]
+    return {"losses": losses, "gradients": gradients, "state": network.state_dict()}
+
+
+def predict(state, images):
+    """The class of each image."""
+    network = Network()
+    network.load_state_dict(state)
+    network.eval()
+    return network(images).data.argmax(axis=1)
+
+
+def fit(images, labels, epochs, lr, seed):
+    """Train a new network on images (uint8) and labels; the state afterwards."""
+    random.manual_seed(seed)
+    state, images = Network().state_dict(), prepare(images)
+    for epoch in range(epochs):
+        state = train(state, batches(images, labels, 20, seed + epoch), lr)["state"]
+    return state
