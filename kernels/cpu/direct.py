@@ -27,6 +27,7 @@ from .windows import clear, copy, ints
 
 SEEN_BYTES = 24 * 1024  # of copied rows: weights and results must pass through the first-level cache beside them
 SHARES = 16  # of the sum over all pixels
+STRIP_PIXELS = 512  # of which one sum is made before it is added to others: long sums in float32 lose digits
 
 
 def fits(dilation: tuple, groups: int, dtype) -> bool:
@@ -190,7 +191,7 @@ def weight_grad(grad, x, dw, stride, padding) -> None:
     o, kh, kw, c = dw.shape
     n, oh, ow, _ = grad.shape
     width = (ow - 1) * stride[1] + kw
-    rows = _rows(oh, kh, stride[0], width * c * x.itemsize)
+    rows = min(_rows(oh, kh, stride[0], width * c * x.itemsize), max(1, STRIP_PIXELS // ow))
     run, depth = _whole(kw * c, COUNT), _whole(o, LANES)
     partial = np.zeros((min(SHARES, n * -(-oh // rows)), kh, run, depth), x.dtype)
     _weight_grad(grad, x, partial, kw * c, stride, padding[::2], rows, width)
