@@ -21,8 +21,8 @@ import numba
 import numpy as np
 
 from .conv_gradients import phases
-from .jit import helper, kernel
-from .vectors import COUNT, LANES, add_to, multiply_add, repeat, store, zeros
+from .jit import helper, inlined, kernel
+from .vectors import COUNT, LANES, add_to, multiply_add, prefetch, repeat, store, zeros
 from .windows import clear, copy, ints
 
 SEEN_BYTES = 24 * 1024  # of copied rows: weights and results must pass through the first-level cache beside them
@@ -125,7 +125,7 @@ def _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin
     """A task is a few rows of one image; what they see is ``seen`` (rows seen, width, C)."""
     c, (_, oh, ow, o) = x.shape[3], y.shape
     blocks = (size[0] + rows - 1) // rows
-    weights, target = slabs.reshape(-1), y.reshape(-1)
+    source, weights, target = x.reshape(-1), slabs.reshape(-1), y.reshape(-1)
     steps = stride[1] * c, width * c  # in ``seen``, from pixel to pixel and from row to row
     taps = kernel_size[0], kernel_size[1] * c
     for task in numba.prange(len(x) * blocks):
@@ -134,9 +134,12 @@ def _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin
         seen = np.empty(((count - 1) * stride[0] + kernel_size[0]) * width * c, x.dtype)
         _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen)
         edge = np.empty(COUNT * LANES, x.dtype)
+        next_rows = (n * x.shape[1] + (first + count - 1) * stride[0] - before[0] + kernel_size[0]) * x.shape[2] * c
         for slab in range(len(slabs)):
             lanes, w_at = min(LANES, o - slab * LANES), slab * slabs.shape[1] * LANES
             for row in range(count):
+                if slab == 0:
+                    _read_ahead(source, next_rows + row * stride[0] * x.shape[2] * c, stride[0] * x.shape[2] * c)
                 line = (n * oh + origin[0] + (first + row) * spacing[0]) * ow + origin[1]
                 for column in range(0, size[1], COUNT):
                     at = row * stride[0] * steps[1] + column * steps[0]
@@ -152,21 +155,38 @@ def _convolve_rows(x, slabs, begin, y, kernel_size, stride, before, size, origin
 
 @helper
 def _pixels(seen, at, steps, taps, weights, w_at, bias, b_at, target, to, step):
+    if steps[0] == LANES:
+        _pix(seen, at, LANES, steps[1], taps, weights, w_at, bias, b_at, target, to, step)
+    elif steps[0] == 2 * LANES:
+        _pix(seen, at, 2 * LANES, steps[1], taps, weights, w_at, bias, b_at, target, to, step)
+    else:
+        _pix(seen, at, steps[0], steps[1], taps, weights, w_at, bias, b_at, target, to, step)
+
+
+@inlined
+def _pix(seen, at, st, gap, taps, weights, w_at, bias, b_at, target, to, step):
     """COUNT pixels and LANES channels of the result, from begin[b_at] on: the loop of the docstring above."""
     block = repeat(bias, b_at)
     kh_size, run = taps
     for kh in range(kh_size):
-        begin, fours = at + kh * steps[1], run // 4 * 4
+        begin, fours = at + kh * gap, run // 4 * 4
         for k in range(begin, begin + fours, 4):  # four at a time: the loop's end is predicted more often
-            block = multiply_add(block, seen, k, steps[0], weights, w_at)
-            block = multiply_add(block, seen, k + 1, steps[0], weights, w_at + LANES)
-            block = multiply_add(block, seen, k + 2, steps[0], weights, w_at + 2 * LANES)
-            block = multiply_add(block, seen, k + 3, steps[0], weights, w_at + 3 * LANES)
+            block = multiply_add(block, seen, k, st, weights, w_at)
+            block = multiply_add(block, seen, k + 1, st, weights, w_at + LANES)
+            block = multiply_add(block, seen, k + 2, st, weights, w_at + 2 * LANES)
+            block = multiply_add(block, seen, k + 3, st, weights, w_at + 3 * LANES)
             w_at += 4 * LANES
         for k in range(begin + fours, begin + run):
-            block = multiply_add(block, seen, k, steps[0], weights, w_at)
+            block = multiply_add(block, seen, k, st, weights, w_at)
             w_at += LANES
     store(block, target, to, step)
+
+
+@helper
+def _read_ahead(numbers, first, count):
+    """Have ``count`` numbers, as far as there are so many, on their way from memory while others are computed with."""
+    for at in range(max(0, first), min(first + count, len(numbers)), 16):
+        prefetch(numbers, at)
 
 
 @helper
@@ -207,6 +227,7 @@ def _weight_grad(grad, x, partial, run, stride, before, rows, width):
     """
     (_, oh, ow, o), c = grad.shape, x.shape[3]
     shares, kh_size, whole_run, depth = partial.shape
+    source, flat = x.reshape(-1), grad.reshape(-1)
     strips = (oh + rows - 1) // rows  # of an image
     steps = stride[1] * c, stride[0] * width * c  # in ``seen``, from pixel to pixel and from row to row
     for share in numba.prange(shares):
@@ -217,13 +238,22 @@ def _weight_grad(grad, x, partial, run, stride, before, rows, width):
             n, first = strip // strips, strip % strips * rows
             size = min(rows, oh - first), ow
             _take_rows(x, n, first * stride[0] - before[0], -before[1], width, seen[:-COUNT])
-            sent, begin = grad.reshape(-1), (n * oh + first) * ow * o
+            sent, begin = flat, (n * oh + first) * ow * o
             if depth > o:
                 for p in range(size[0] * ow):
                     copy(sent, begin + p * o, copied, p * depth, o)
                 sent, begin = copied, 0
+            next_rows = (n * x.shape[1] + (first + size[0] - 1) * stride[0] - before[0] + kh_size) * x.shape[2] * c
+            steps_in_all = kh_size * ((run + COUNT - 1) // COUNT)
+            each_x = rows * stride[0] * x.shape[2] * c // steps_in_all
+            each_g = rows * ow * o // steps_in_all
+            next_g = (n * oh + first + size[0]) * ow * o
             for kh in range(kh_size):
                 for k in range(0, run, COUNT):
+                    _read_ahead(source, next_rows, each_x)
+                    _read_ahead(flat, next_g, each_g)
+                    next_rows += each_x
+                    next_g += each_g
                     at, to = kh * width * c + k, (kh * whole_run + k) * depth
                     for lane in range(0, depth, LANES):
                         _weights(seen, at, steps, size, sent, begin + lane, total, to + lane, depth)

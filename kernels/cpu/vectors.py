@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
 from .tile import vector_bytes
@@ -148,4 +148,18 @@ def _add_to(context, builder, signature, arguments):
     for i, index in enumerate(_spaced(builder, first, step)):
         address = _vector_address(context, builder, signature.args[1], numbers, index)
         builder.store(builder.fadd(_load(builder, address), builder.extract_value(block, i)), address).align = 4
+    return context.get_dummy_value()
+
+
+def prefetch(numbers, at):
+    """Nothing; but the processor is told that numbers[at] will be wanted soon."""
+
+
+@_compiles(prefetch, types.void, NUMBERS, INDEX)
+def _prefetch(context, builder, signature, arguments):
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    address = builder.bitcast(_address(context, builder, signature.args[0], *arguments), pointer)
+    instruction = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(instruction, [address, number(0), number(2), number(1)])  # to read, into the second-level cache
     return context.get_dummy_value()
