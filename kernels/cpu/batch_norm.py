@@ -186,16 +186,34 @@ def _inverse_std(var, eps):
     return result
 
 
+@helper
+def _add_products(grad, x, begin, end, mean, sums, products):
+    """sums[c] += grad and products[c] += grad * (x - mean[c]), for the pixels from ``begin`` to ``end``"""
+    flat, flat_grad, whole = x.reshape(-1), grad.reshape(-1), begin + (end - begin) // 4 * 4
+    for p in range(begin, whole, 4):
+        p0, p1, p2, p3 = four(p, x.shape[1])
+        for c in range(np.uint64(x.shape[1])):
+            g0, g1 = np.float64(flat_grad[p0 + c]), np.float64(flat_grad[p1 + c])
+            g2, g3 = np.float64(flat_grad[p2 + c]), np.float64(flat_grad[p3 + c])
+            sums[c] += (g0 + g1) + (g2 + g3)
+            pair = g0 * (flat[p0 + c] - mean[c]) + g1 * (flat[p1 + c] - mean[c])
+            other = g2 * (flat[p2 + c] - mean[c]) + g3 * (flat[p3 + c] - mean[c])
+            products[c] += pair + other
+    for p in range(whole, end):
+        for c in range(x.shape[1]):
+            sums[c] += grad[p, c]
+            products[c] += grad[p, c] * (x[p, c] - mean[c])
+
+
 @kernel
 def _batch_norm_sums(grad, x, mean, var, eps, per_block, sums):
     """sums[0] = sum of grad, sums[1] = sum of grad * xhat, for each block"""
     inverse_std = _inverse_std(var, eps)
     for block in numba.prange(sums.shape[1]):
-        for p in range(block * per_block, min((block + 1) * per_block, len(x))):
-            for c in range(x.shape[1]):
-                g = np.float64(grad[p, c])
-                sums[0, block, c] += g
-                sums[1, block, c] += g * ((x[p, c] - mean[c]) * inverse_std[c])
+        begin, end = block * per_block, min((block + 1) * per_block, len(x))
+        _add_products(grad, x, begin, end, mean, sums[0, block], sums[1, block])
+        for c in range(x.shape[1]):
+            sums[1, block, c] *= inverse_std[c]
 
 
 @helper

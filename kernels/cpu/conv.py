@@ -39,7 +39,7 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if algorithm != "im2col" and grouped.pays(groups, cg, o // groups):
         grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
         return y
-    geometry, sides = (kernel_size, stride, padding, dilation, groups), (out_size[1], kernel_size[1] * c, o)
+    geometry, sides = (kernel_size, stride, padding, dilation, groups), (out_size[1], c, o)
     way = _choose(algorithm, geometry, x.dtype, (n, out_size, c, o), sides)
     if way == "winograd" and winograd.forward(x, weight, bias, y, padding):
         return y
@@ -65,15 +65,16 @@ def _choose(algorithm: str, geometry: tuple, dtype, layer: tuple, sides: tuple) 
 
     ``layer`` and ``sides`` are what :func:`.winograd.pays` and :func:`.direct.pays` count with.
     """
-    kernel_size, stride, _, dilation, groups = geometry
-    if algorithm == "im2col" or layer[0] == 0 or min(sides) == 0:
+    kernel_size, _, _, dilation, groups = geometry
+    if layer[0] == 0 or min(sides) == 0:
         return "im2col"
-    if algorithm != "direct" and winograd.fits(*geometry, dtype) and (algorithm == "winograd" or winograd.pays(*layer)):
+    can = {"winograd": winograd.fits(*geometry, dtype), "direct": direct.fits(dilation, groups, dtype), "im2col": True}
+    if algorithm != "auto":
+        return algorithm if can[algorithm] else "im2col"
+    directly = can["direct"] and direct.pays(tuple(kernel_size), *sides)
+    if can["winograd"] and winograd.pays(*layer) and not (directly and direct.narrow(*sides[1:])):
         return "winograd"
-    if algorithm != "winograd" and direct.fits(dilation, groups, dtype):
-        if algorithm == "direct" or direct.pays(tuple(kernel_size), *sides):
-            return "direct"
-    return "im2col"
+    return "direct" if directly else "im2col"
 
 
 def _check(c: int, cg: int, o: int, groups: int) -> None:
@@ -151,7 +152,7 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
         return dx
     o, *kernel_size, _ = weight.shape
     geometry = kernel_size, stride, padding, dilation, groups
-    sides = -(-input_size[1] // stride[1]), kernel_size[1] * o, cg  # pixels of one phase, see :mod:`.conv_gradients`
+    sides = -(-input_size[1] // stride[1]), o, cg  # pixels of one phase, see :mod:`.conv_gradients`
     way = _choose(algorithm, geometry, grad.dtype, (n, input_size, o, cg), sides)
     if way == "winograd" and winograd.input_grad(grad, weight, dx, padding):
         return dx
@@ -179,8 +180,8 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
     elif algorithm != "im2col" and grouped.pays(groups, c // groups, o // groups):
         grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
     else:
-        run = kernel_size[1] * c
-        way = _choose(algorithm, geometry, x.dtype, (len(x), grad.shape[1:3], c, o), (run, run, o))
+        layer, sides = (len(x), grad.shape[1:3], c, o), (kernel_size[1] * c, c, o)
+        way = _choose(algorithm, geometry, x.dtype, layer, sides)
         if way == "direct":
             direct.weight_grad(grad, x, dw, stride, padding)
         elif way == "im2col" or not winograd.weight_grad(grad, x, dw, padding):
