@@ -26,6 +26,7 @@ def samples(dtype=np.float32) -> Iterator[tuple[str, tuple]]:
     for grad, weight, bias, geometry, groups, algorithm in (
         (y, array(4, 4, 3, 3), vector, SAME, 1, "im2col"),
         (y, array(4, 4, 3, 3), vector, SAME, 1, "winograd"),
+        (y, array(4, 4, 3, 3), vector, SAME, 1, "direct"),
         (y, array(4, 4, 1, 1), None, ((1, 1), (0, 0, 0, 0), (1, 1)), 1, "auto"),
         (y, array(4, 2, 3, 3), vector, SAME, 2, "auto"),
         (y, array(4, 1, 3, 3), None, SAME, 4, "auto"),

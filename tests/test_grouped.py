@@ -161,7 +161,7 @@ def test_the_tile_in_vectors_equals_its_definition(rng, dtype, vector_bytes, mon
     """On processors with AVX-512 and on others, whatever the distances between lines."""
     import numba
 
-    monkeypatch.setattr(tile, "_vector_bytes", lambda: vector_bytes)
+    monkeypatch.setattr(tile, "vector_bytes", lambda: vector_bytes)
     compiled = numba.njit(lambda *arguments: tile._vectors(*arguments))
     left, right = rng.standard_normal((2, 5000)).astype(dtype)
     for start, at_left, next_left, at_right, next_right, across, count in (

@@ -74,6 +74,7 @@ IMAGES = [
     (nn.Conv2d(3, 8, 3, algorithm="magic"), image(2, 3, 8, 8), A, "'magic'", "auto"),
     (nn.Conv2d(3, 8, 5, algorithm="winograd"), image(2, 3, 8, 8), A, "3x3", "(5, 5)", "'auto'"),
     (nn.Conv2d(3, 8, 3, 2, algorithm="winograd"), image(2, 3, 8, 8), A, "stride 1", "stride (2, 2)"),
+    (nn.Conv2d(4, 8, 3, groups=2, algorithm="direct"), image(2, 4, 8, 8), A, "one group", "groups 2", "'auto'"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8), np.uint8), D, "uint8", "x.to('float32') / 255"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8), np.float16), D, "float16", "float32 or float64"),
     (nn.Conv2d(3, 8, 3), np.zeros((2, 3, 8, 8)), D, "float32 and float64", "model.to('float64')"),

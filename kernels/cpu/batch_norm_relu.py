@@ -12,8 +12,8 @@ import numba
 import numpy as np
 
 from ..checks import one_each, same_shape
-from .batch_norm import _add_sums, _blocks, _float64, _inverse_std, _pixels, _scale_and_shift
-from .jit import inlined, kernel
+from .batch_norm import _add_sums, _blocks, _float64, _inverse_std, _pixels, _scale_and_shift, four
+from .jit import helper, inlined, kernel
 
 
 def batch_norm_relu(x, mean, var, weight, bias, residual, eps, ceiling):
@@ -77,16 +77,37 @@ def _passed(grad, x, mean, scale, shift, ceiling, like):
     return np.float64(0) if value <= 0 or value >= ceiling else np.float64(grad)
 
 
+@helper
+def _add_products(grad, x, begin, end, mean, scale, shift, ceiling, sums, products):
+    """sums[c] += g and products[c] += g * (x - mean[c]), for the pixels from ``begin`` to ``end``"""
+    flat, flat_grad, whole = x.reshape(-1), grad.reshape(-1), begin + (end - begin) // 4 * 4
+    for p in range(begin, whole, 4):
+        p0, p1, p2, p3 = four(p, x.shape[1])
+        for c in range(np.uint64(x.shape[1])):
+            g0 = _passed(flat_grad[p0 + c], flat[p0 + c], mean[c], scale[c], shift[c], ceiling, x)
+            g1 = _passed(flat_grad[p1 + c], flat[p1 + c], mean[c], scale[c], shift[c], ceiling, x)
+            g2 = _passed(flat_grad[p2 + c], flat[p2 + c], mean[c], scale[c], shift[c], ceiling, x)
+            g3 = _passed(flat_grad[p3 + c], flat[p3 + c], mean[c], scale[c], shift[c], ceiling, x)
+            sums[c] += (g0 + g1) + (g2 + g3)
+            pair = g0 * (flat[p0 + c] - mean[c]) + g1 * (flat[p1 + c] - mean[c])
+            other = g2 * (flat[p2 + c] - mean[c]) + g3 * (flat[p3 + c] - mean[c])
+            products[c] += pair + other
+    for p in range(whole, end):
+        for c in range(x.shape[1]):
+            g = _passed(grad[p, c], x[p, c], mean[c], scale[c], shift[c], ceiling, x)
+            sums[c] += g
+            products[c] += g * (x[p, c] - mean[c])
+
+
 @kernel
 def _sums(grad, x, mean, var, weight, bias, eps, ceiling, per_block, sums):
     """sums[0] = sum of g, sums[1] = sum of g * xhat, for each block of pixels"""
     inverse_std, (scale, shift) = _inverse_std(var, eps), _scale_and_shift(var, weight, bias, eps)
     for block in numba.prange(sums.shape[1]):
-        for p in range(block * per_block, min((block + 1) * per_block, len(x))):
-            for c in range(x.shape[1]):
-                g = _passed(grad[p, c], x[p, c], mean[c], scale[c], shift[c], ceiling, x)
-                sums[0, block, c] += g
-                sums[1, block, c] += g * ((x[p, c] - mean[c]) * inverse_std[c])
+        begin, end = block * per_block, min((block + 1) * per_block, len(x))
+        _add_products(grad, x, begin, end, mean, scale, shift, ceiling, sums[0, block], sums[1, block])
+        for c in range(x.shape[1]):
+            sums[1, block, c] *= inverse_std[c]
 
 
 @kernel

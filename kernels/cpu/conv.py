@@ -1,4 +1,4 @@
-"""2-d convolution and its two gradients, by blocks of im2col and BLAS; 3x3 ones in float32 by Winograd's algorithm.
+"""2-d convolution and its two gradients, by blocks of im2col and BLAS, and by what :func:`_choose` finds faster.
 
 Plain multiplies once per kernel offset and walks over the whole output each time. Here a task takes a block of output
 pixels, gathers what they see into a workspace of its own, (rows, KH*KW*C), and multiplies it with the whole weight
@@ -13,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from . import depthwise, grouped, winograd
+from . import depthwise, direct, grouped, winograd
 from .blas import multiply, rows_at_once
 from .conv_gradients import input_grad, weight_grad
 from .jit import helper, kernel
@@ -39,8 +39,12 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     if algorithm != "im2col" and grouped.pays(groups, cg, o // groups):
         grouped.forward(x, weight, bias, y, stride, padding, dilation, groups)
         return y
-    geometry = kernel_size, stride, padding, dilation, groups
-    if _by_winograd(algorithm, geometry, x.dtype, n, out_size, c, o) and winograd.forward(x, weight, bias, y, padding):
+    geometry, sides = (kernel_size, stride, padding, dilation, groups), (out_size[1], c, o)
+    way = _choose(algorithm, geometry, x.dtype, (n, out_size, c, o), sides)
+    if way == "winograd" and winograd.forward(x, weight, bias, y, padding):
+        return y
+    if way == "direct":
+        direct.forward(x, weight, bias, y, stride, padding)
         return y
     total, patch = n * out_size[0] * out_size[1], kernel_size[0] * kernel_size[1] * cg
     pointwise = out_size == (h, w) and kernel_size == [1, 1] and padding == (0, 0, 0, 0) and groups == 1
@@ -56,11 +60,21 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
     return y
 
 
-def _by_winograd(algorithm: str, geometry: tuple, dtype, n: int, out_size: tuple, c: int, o: int) -> bool:
-    """Whether to try :mod:`.winograd`: if it can do this, and it was asked for or promises to be faster."""
-    if algorithm == "im2col" or n == 0 or not winograd.fits(*geometry, dtype):
-        return False
-    return algorithm == "winograd" or winograd.pays(n, out_size, c, o)
+def _choose(algorithm: str, geometry: tuple, dtype, layer: tuple, sides: tuple) -> str:
+    """ "winograd", "direct" or "im2col": what was asked for, if it can do this; else what promises to be fastest.
+
+    ``layer`` and ``sides`` are what :func:`.winograd.pays` and :func:`.direct.pays` count with.
+    """
+    kernel_size, _, _, dilation, groups = geometry
+    if layer[0] == 0 or min(sides) == 0:
+        return "im2col"
+    can = {"winograd": winograd.fits(*geometry, dtype), "direct": direct.fits(dilation, groups, dtype), "im2col": True}
+    if algorithm != "auto":
+        return algorithm if can[algorithm] else "im2col"
+    directly = can["direct"] and direct.pays(tuple(kernel_size), *sides)
+    if can["winograd"] and winograd.pays(*layer) and not (directly and direct.narrow(*sides[1:])):
+        return "winograd"
+    return "direct" if directly else "im2col"
 
 
 def _check(c: int, cg: int, o: int, groups: int) -> None:
@@ -136,10 +150,13 @@ def conv2d_input_grad(grad, weight, input_size, stride, padding, dilation, group
     by_lanes = algorithm != "im2col" and grouped.pays(groups, cg, len(weight) // groups)
     if by_lanes and grouped.input_grad(grad, weight, dx, stride, padding, dilation, groups):
         return dx
-    geometry = weight.shape[1:3], stride, padding, dilation, groups
-    if _by_winograd(algorithm, geometry, grad.dtype, n, input_size, len(weight), cg) and winograd.input_grad(
-        grad, weight, dx, padding
-    ):
+    o, *kernel_size, _ = weight.shape
+    geometry = kernel_size, stride, padding, dilation, groups
+    sides = -(-input_size[1] // stride[1]), o, cg  # pixels of one phase, see :mod:`.conv_gradients`
+    way = _choose(algorithm, geometry, grad.dtype, (n, input_size, o, cg), sides)
+    if way == "winograd" and winograd.input_grad(grad, weight, dx, padding):
+        return dx
+    if way == "direct" and direct.input_grad(grad, weight, dx, stride, padding):
         return dx
     input_grad(grad, weight, dx, stride, padding, dilation, groups)
     return dx
@@ -162,9 +179,11 @@ def conv2d_weight_grad(grad, x, kernel_size, stride, padding, dilation, groups, 
         depthwise.weight_grad(grad, x, dw, stride, padding, dilation)
     elif algorithm != "im2col" and grouped.pays(groups, c // groups, o // groups):
         grouped.weight_grad(grad, x, dw, stride, padding, dilation, groups)
-    elif not (
-        _by_winograd(algorithm, geometry, x.dtype, len(x), grad.shape[1:3], c, o)
-        and winograd.weight_grad(grad, x, dw, padding)
-    ):
-        weight_grad(grad, x, dw, stride, padding, dilation, groups)
+    else:
+        layer, sides = (len(x), grad.shape[1:3], c, o), (kernel_size[1] * c, c, o)
+        way = _choose(algorithm, geometry, x.dtype, layer, sides)
+        if way == "direct":
+            direct.weight_grad(grad, x, dw, stride, padding)
+        elif way == "im2col" or not winograd.weight_grad(grad, x, dw, padding):
+            weight_grad(grad, x, dw, stride, padding, dilation, groups)
     return dw

@@ -47,7 +47,7 @@ def _multiply_add(sums, to, left, at_left, next_left, right, at_right, next_righ
     return compiled
 
 
-def _vector_bytes() -> int:
+def vector_bytes() -> int:
     """Of one register, on the processor that Numba compiles for."""
     try:
         features = numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
@@ -64,8 +64,8 @@ def _vectors(typing, sums, to, left, at_left, next_left, right, at_right, next_r
 
     def generate(context, builder, signature, arguments):
         number = context.get_value_type(array.dtype)
-        length = _vector_bytes() // (array.dtype.bitwidth // 8)
-        wide = SIDE if _vector_bytes() == 64 else SIDE // 2  # 16 or 8 sums: half of the registers
+        length = vector_bytes() // (array.dtype.bitwidth // 8)
+        wide = SIDE if vector_bytes() == 64 else SIDE // 2  # 16 or 8 sums: half of the registers
         arguments = [
             context.make_array(array)(context, builder, value).data if kind == array else value
             for kind, value in zip(signature.args, arguments, strict=True)

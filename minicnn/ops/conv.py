@@ -9,7 +9,7 @@ from ..tensor import Tensor, as_tensor
 from . import checks
 from .registry import apply_op, register
 
-ALGORITHMS = ("auto", "im2col", "winograd")
+ALGORITHMS = ("auto", "im2col", "winograd", "direct")
 
 
 @register("conv2d")
@@ -52,11 +52,12 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
         Rows and columns of zeros around the image.
     groups : int
         Group g of the outputs sees only group g of the inputs (AlexNet's two towers; ``groups=C`` is depthwise).
-    algorithm : {"auto", "im2col", "winograd"}
-        How the cpu room computes it and its gradients: by im2col and a matrix product, or, a 3x3 convolution of stride
-        1 in float32, by Winograd's F(4x4, 3x3), which multiplies a quarter as often and loses a digit. "auto" takes
-        what promises to be faster, and computes many small groups side by side in the lanes of vectors. The other
-        rooms have one way each, and float64 never takes Winograd's.
+    algorithm : {"auto", "im2col", "winograd", "direct"}
+        How the cpu room computes it and its gradients: by im2col and a matrix product; a 3x3 convolution of stride 1 by
+        Winograd's F(4x4, 3x3), which multiplies a quarter as often and loses a digit; or, without groups and dilation,
+        directly from the image, which is fast where channels are few. "auto" takes what promises to be fastest, and
+        computes many small groups side by side in the lanes of vectors. The other rooms have one way each, and float64
+        takes neither Winograd's nor the direct one.
 
     Returns
     -------
@@ -110,6 +111,11 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups: int = 
         raise ArgumentError(
             f"conv2d: algorithm='winograd' is for 3x3 kernels with stride 1, no dilation and one group, not for kernel "
             f"{kernel_size}, stride {stride}, dilation {dilation}, groups {groups}; 'auto' chooses"
+        )
+    if algorithm == "direct" and (dilation, groups) != ((1, 1), 1):
+        raise ArgumentError(
+            f"conv2d: algorithm='direct' is for one group and no dilation, not for groups {groups} and dilation "
+            f"{dilation}; 'auto' chooses"
         )
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "algorithm": algorithm}
     return apply_op("conv2d", x, weight, bias, **options)
