@@ -22,6 +22,7 @@ def main() -> None:
     if first["do"] == "launch":  # no submission is loaded here: the text of a kernel is compiled, which starts g++
         from .launching import serve
 
+        guard.close_but_for_compiling(first["open_to"], os.getcwd())
         return serve(first, lambda: _read(requests), lambda reply: _write(replies, reply))
     with forbidding(tuple(first["forbidden"])):
         guard.close(first["open_to"], first["limits"])

@@ -2,15 +2,17 @@
 
 Three walls, as no single one is enough: the system's limits (memory, processor time, no files, no processes); on Linux
 Landlock, by which the kernel lets the process read the Python installation and nothing else, and write nowhere; and
-Python's audit hook, which refuses the same in words that a student understands.
+Python's audit hook, which refuses the same in words that a student understands. A CUDA text is no Python: its process
+has the first two, and may run the system's programs (the compiler) and write in a folder of its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 try:
     import resource
@@ -45,6 +47,7 @@ MODULES = {
     **dict.fromkeys(("torch", "tensorflow", "jax", "keras", "numba", "cupy", "scipy", "sklearn"), "use NumPy alone"),
     **dict.fromkeys(("_testcapi", "_xxsubinterpreters", "_interpreters", "_posixsubprocess"), "it is not needed"),
 }
+EXERCISES = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "exercises"))  # with solutions
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -90,14 +93,22 @@ def usage() -> dict:
 def close(open_to: Iterable[str], limits: dict) -> None:
     """From here on this process reads files below ``open_to`` only, and does nothing else to the world."""
     folders = sorted({os.path.realpath(f) for f in open_to if f and os.path.exists(f)})
-    closed = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "exercises"))
     import_all()
     global _status
     if os.path.exists("/proc/self/status"):
         _status = open("/proc/self/status", encoding="ascii", errors="replace")  # noqa: SIM115 - read until the end
     _without_fork()
-    landlock(folders, closed)
-    sys.addaudithook(_hook(tuple(folders), closed))
+    landlock(folders, EXERCISES)
+    sys.addaudithook(_hook(tuple(folders), EXERCISES))
+
+
+def close_but_for_compiling(open_to: Iterable[str], folder: str) -> None:
+    """From here on this process and those it starts read what is installed, and write below ``folder`` only."""
+    system = ["/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/proc/cpuinfo"]
+    compiler = shutil.which(os.environ.get("MINICNN_CXX", "g++"))
+    own = [os.path.dirname(os.path.realpath(compiler))] if compiler else []
+    folders = {os.path.realpath(f) for f in [*open_to, sys.prefix, *system, *own] if f and os.path.exists(f)}
+    landlock(sorted(folders), EXERCISES, own=[folder, os.devnull])
 
 
 def import_all() -> None:
@@ -159,7 +170,7 @@ def _hook(folders: tuple[str, ...], closed: str):
 
 # Landlock: the Linux kernel's own fence, for any process (its documentation: userspace-api/landlock) -----------------
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # system calls, the same on all processors
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3  # and nothing may be executed
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -173,28 +184,36 @@ class _Beneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("fd", ctypes.c_int32)]
 
 
-def landlock(folders: list[str], closed: str) -> bool:
+def landlock_version() -> int:
+    """What the kernel knows of it; 0 or less if nothing."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    return ctypes.CDLL(None, use_errno=True).syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+
+
+def landlock(folders: list[str], closed: str, own: Sequence[str] = ()) -> bool:
     """Only reading below ``folders``, no network, no signals to others; False where the kernel has no Landlock.
 
-    Landlock allows and cannot except: ``closed`` is left out by allowing what lies beside it on the way down.
+    With ``own``, what may be read may be executed too, and below ``own`` everything is allowed. Landlock allows and
+    cannot except: ``closed`` is left out by allowing what lies beside it on the way down.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    version = landlock_version()
     if version < 1:
         return False
+    libc = ctypes.CDLL(None, use_errno=True)
     files = (1 << 13) - 1  # what the first version knows
-    files |= (1 << 13 if version >= 2 else 0) | (1 << 14 if version >= 3 else 0)  # renaming across folders; truncating
+    files |= (1 << 13 if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)  # renaming across folders
     rules = _Ruleset(files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)  # no network; no signals to others
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = libc.syscall(_CREATE, ctypes.byref(rules), ctypes.c_size_t(size), ctypes.c_uint32(0))
     if ruleset < 0:
         return False
-    for path in _around(folders, closed):
+    reading = _READ_FILE | _READ_DIR | (_EXECUTE if own else 0)
+    allowed = [(path, reading) for path in _around(folders, closed)] + [(path, files) for path in own]
+    for path, rights in allowed:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        allowed = _READ_FILE | (_READ_DIR if os.path.isdir(path) else 0)
-        rule = _Beneath(allowed, fd)
+        rights &= files if os.path.isdir(path) else _EXECUTE | _WRITE_FILE | _READ_FILE | (files & _TRUNCATE)
+        rule = _Beneath(rights, fd)
         libc.syscall(_ADD, ruleset, ctypes.c_int(1), ctypes.byref(rule), ctypes.c_uint32(0))
         os.close(fd)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -239,9 +239,12 @@ def _readable() -> list[str]:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Nothing of the teacher's, but what the system needs; one thread, the plain room."""
+    """Nothing of the teacher's, but what the system needs; one thread, the plain room.
+
+    What a submission has compiled lies in its own folder: in the teacher's, one could leave something for the next.
+    """
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-    kept = {n: os.environ[n] for n in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "XDG_CACHE_HOME") if n in os.environ}
+    kept = {n: os.environ[n] for n in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "MINICNN_CXX") if n in os.environ}
     return {**kept, **threads, "MINICNN_ROOM": "plain", "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
 
 
