@@ -45,14 +45,20 @@ def only_some_channels(f: Findings) -> str | None:
         run = which[-1] - which[0] + 1 == len(which)
         if f.wrong.ndim == 1 and not run and len(which) > len(here) / 3:
             continue  # a vector's scattered elements are no channels
-        text = f"only for some channels: axis {axis}, index {', '.join(map(str, which))} of {f.shape[axis]}"
-        if image and axis == 0:
-            text = f"only for some samples of the batch: index {', '.join(map(str, which))} of {f.shape[0]}"
+        what = "samples of the batch" if image and axis == 0 else _name_of(axis, f.wrong.ndim)
+        text = f"only for some {what}: axis {axis}, index {', '.join(map(str, which))} of {f.shape[axis]}"
         size = len(which)
         if run and size > 1 and f.shape[axis] % size == 0 and which[0] % size == 0:
             text += f" (a run: group {which[0] // size} of {f.shape[axis] // size}?)"
         return f"{text}; the others are right{_factor_there(f)}"
     return None
+
+
+def _name_of(axis: int, ndim: int) -> str:
+    """What an axis counts, in images (N, C, H, W) and weights (O, C, KH, KW) alike."""
+    if ndim == 1:
+        return "elements"
+    return ("rows", "columns")[axis - 2] if ndim == 4 and axis >= 2 else "channels"
 
 
 def _axis_0_is_the_batch(f: Findings) -> bool:

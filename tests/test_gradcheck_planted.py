@@ -148,6 +148,14 @@ PLANTED = {
         conv(dw_of=lambda dw: dw * np.array([1, 1, 0, 0])[:, None, None, None]), [X4, draw(4, 4, 3, 3)], "w",
         r"only for some channels: axis 0, index 2, 3 of 4 \(a run",
     ),
+    "a row": (
+        op(lambda x: x * 1.0, lambda g, x: g * np.array([1, 1, 0, 1, 1, 1.0])[:, None]), [draw(2, 3, 6, 8)], "x",
+        "only for some rows: axis 2, index 2 of 6",
+    ),
+    "places of a vector": (
+        op(lambda x: x * 1.0, lambda g, x: g * np.array([1, 1, 3, 3, 1, 1, 1, 1.0])), [draw(8)], "x",
+        "only for some elements: axis 0, index 2, 3 of 8",
+    ),
     "bias of the first sample": (
         bias_op(lambda g: g[0].sum((1, 2))), [X4[:2], draw(4)], "b", r"a broadcast axis not summed: only index \(0,\)",
     ),
