@@ -20,6 +20,7 @@ from .. import __path__ as _package
 from .wire import HEAD, WireError, pack, sizes, unpack
 
 MEGABYTE = 2**20
+NOT_WRITTEN = "not written yet"  # what the stub's NotImplementedError says
 LONGEST_OUTPUT = 100_000  # characters kept of what a submission prints
 
 
@@ -208,7 +209,7 @@ def in_words(error: object) -> str:
         return "it failed, and the reason cannot be read"
     kind, message = str(error.get("type"))[:100], str(error.get("message"))[:1000]
     if kind == "NotImplementedError":
-        return f"not written yet ({message})" if message else "not written yet"
+        return f"{NOT_WRITTEN} ({message})" if message else NOT_WRITTEN
     if kind == "MemoryError" or kind.endswith("ArrayMemoryError"):
         message = f"more memory was wanted than a submission may have. {message}".rstrip()
     said = f"{kind}: {message}" if kind not in ("Forbidden", "WireError", "NotPermitted") else message

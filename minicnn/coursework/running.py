@@ -12,7 +12,7 @@ from ..device import use_room
 from ..errors import MinicnnError
 from .exercise import Check, Exercise
 from .judging import Wrong
-from .process import Child, Ended, Limits, SubmissionError, remaining
+from .process import NOT_WRITTEN, Child, Ended, Limits, SubmissionError, remaining
 from .student import Student
 
 
@@ -34,6 +34,8 @@ class Result:
             return ""
         if hints == "category":
             return f"look at: {self.check.category}"
+        if NOT_WRITTEN in self.message:  # a hint helps who has tried
+            return self.message
         return f"{self.message}\nhint: {self.check.hint}"
 
 

@@ -89,6 +89,15 @@ def test_the_same_seed_gives_the_same_page(tmp_path):
     assert pages[0] == pages[1] != pages[2]
 
 
+def test_a_stub_is_told_what_is_missing_and_no_hints(tmp_path, capsys):
+    """Who has not begun shall not read on the first try what to look out for."""
+    path = tmp_path / "ex05.py"
+    path.write_text(EX.text("stub.py", VARIANT))
+    assert command("coursework", "check", path) == 1
+    said = capsys.readouterr().out
+    assert "not written yet (write max_pool)" in said and "hint:" not in said
+
+
 def test_hints_say_as_much_as_the_teacher_allows(tmp_path, capsys):
     """none: the points; category: where to look; full: the cause."""
     path = tmp_path / "ex05.py"
