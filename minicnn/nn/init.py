@@ -2,7 +2,8 @@
 generator.
 
 fan_in is the number of inputs that one output sums over (C/groups * KH * KW for a convolution, I for a linear layer),
-fan_out the number of outputs that one input feeds.
+fan_out the number of outputs that one input feeds (O * KH * KW, or O). With groups an input feeds O/groups * KH * KW,
+but fan_out still counts all O, as PyTorch's does.
 """
 
 from __future__ import annotations
