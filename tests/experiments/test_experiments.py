@@ -191,6 +191,7 @@ SAME = "training error of both, %"
     ("channel-shuffle", 1, {"width": 0.25}, "min(1, C / g^2)", 1.0, "ShuffleNet v1"),
     ("zfnet", 0, {"network": "ZFNet"}, "multiply-adds", 724_406_816, "multiply-adds"),
     ("zfnet", 0, {"network": "ZFNet"}, "published top-5 error, %", 18.4, "published"),
+    ("zfnet", 1, {"network": "ZFNet", "layer": "conv2"}, "multiply-adds", 447_897_600, "without groups"),
     ("zfnet", 1, {"network": "ZFNet 512-1024-512", "layer": "conv1"}, "multiply-adds", 1, "wider layers"),
     ("complexity", 0, {"label": "vgg16"}, "macs", 10**9, "VGG-16: multiply-adds, times AlexNet's"),
     ("complexity", 0, {"label": "resnet50"}, "top1", 30.0, "ResNet-50: top-1"),
