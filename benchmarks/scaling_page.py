@@ -8,6 +8,7 @@ import sys
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 STYLES = {"ours": ("-", "o"), "PyTorch": ("--", "s")}
 PANELS = (  # axis of the plot, quantity, its label
@@ -43,7 +44,9 @@ def _curves(axes, steps: list[dict], axis: str, quantity: str) -> None:
             )
     axes.set(xscale="log", yscale="log")
     ticks = sorted({s["value"] for s in points})
-    axes.set_xticks(ticks, labels=[str(t) for t in ticks])
+    labels = ["" if previous and t < 1.1 * previous else str(t) for previous, t in zip([0, *ticks], ticks)]  # no room
+    axes.set_xticks(ticks, labels=labels)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # a decade has too few labels
     axes.minorticks_off()
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.3)
@@ -76,7 +79,7 @@ def _roofline(axes, run: dict) -> None:
     )  # fmt: skip
     axes.grid(alpha=0.3)
     if layers:
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="lower right")
 
 
 if __name__ == "__main__":

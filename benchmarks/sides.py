@@ -97,8 +97,11 @@ def both_sides(threads: int) -> dict[str, Side]:
 def in_turn(sides: list[Side], rounds: int, at_least: float, longest: float) -> dict[str, list[float]]:
     """Seconds of one run, a number for each round.
 
-    Who begins changes from round to round. After three rounds it ends when ``longest`` seconds have passed.
+    Who begins changes from round to round. After three rounds it ends when ``longest`` seconds have passed. A first
+    run of each is not counted: its memory is new, and how many runs fill ``at_least`` is not known before.
     """
+    for side in sides:
+        side.ask("run", at_least=at_least)
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
     spent = 0.0
     for i in range(rounds):
