@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -114,13 +116,14 @@ def test_which_algorithm_is_taken(rng, algorithm, channels, taken, monkeypatch):
     assert calls == (["forward", "input_grad", "weight_grad"] if taken else [])
 
 
-def test_layer_and_its_gradients_pass_the_choice_on(rng, monkeypatch):
+@pytest.mark.parametrize("algorithm", ["winograd", "direct"])
+def test_layer_and_its_gradients_pass_the_choice_on(rng, algorithm, monkeypatch):
     """nn.Conv2d(..., algorithm=...) reaches forward and backward."""
-    calls = []
+    calls, module = [], importlib.import_module(f"minicnn.kernels.cpu.{algorithm}")
     for name in ("forward", "input_grad", "weight_grad"):
-        real = getattr(winograd, name)
-        monkeypatch.setattr(winograd, name, lambda *a, name=name, real=real: calls.append(name) or real(*a))
-    layer = mc.nn.Conv2d(2, 3, 3, padding=1, algorithm="winograd")
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, name=name, real=real: calls.append(name) or real(*a))
+    layer = mc.nn.Conv2d(2, 3, 3, padding=1, algorithm=algorithm)
     x = mc.tensor(rng.standard_normal((1, 2, 5, 5)).astype(np.float32), requires_grad=True)
     with kernels.use_room("cpu"):
         layer(x).sum().backward()
