@@ -16,8 +16,9 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
+from numba import extending
 from numba.core import cgutils, types
-from numba.extending import lower_builtin, models, register_model, type_callable
+from numba.extending import lower_builtin, register_model, type_callable
 
 from .tile import vector_bytes
 
@@ -35,7 +36,7 @@ _MAY_FUSE = ("contract",)  # as in `jit`: a * b + c may round once
 
 
 @register_model(_Block)
-class _BlockModel(models.PrimitiveModel):
+class _BlockModel(extending.models.PrimitiveModel):
     """What such a type is made of."""
 
     def __init__(self, manager, kind) -> None:
