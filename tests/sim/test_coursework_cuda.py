@@ -71,14 +71,14 @@ def test_a_kernel_reaches_no_file(tmp_path, how):
     """C++ can do more than a kernel should: Linux's Landlock keeps it, and what it starts, from others' files."""
     from minicnn.coursework import guard
 
-    if guard.landlock_version() < 1:
-        pytest.skip("this kernel has no Landlock")
     path = tmp_path / "other.py"
     path.write_text("secret")
     text = HOSTILE % (str(path), how, f"cat {path}; rm -f {path}; touch {tmp_path}/new")
     report = run(EXERCISE, text.replace("'", '"'), "ex.py")
-    assert report.points == 0 and "it is open" not in report.output and "secret" not in report.output
-    assert path.read_text() == "secret" and list(tmp_path.iterdir()) == [path]
+    assert report.points == 0
+    if guard.landlock_version() >= 1:  # else a kernel without Landlock
+        assert "it is open" not in report.output and "secret" not in report.output
+        assert path.read_text() == "secret" and list(tmp_path.iterdir()) == [path]
 
 
 if cases.names(simulator=True):
