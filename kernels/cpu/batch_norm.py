@@ -186,6 +186,12 @@ def _inverse_std(var, eps):
     return result
 
 
+@inlined
+def four_products(g0, g1, g2, g3, flat, p0, p1, p2, p3, mean):
+    """The sum of g * (x - mean) over four pixels."""
+    return (g0 * (flat[p0] - mean) + g1 * (flat[p1] - mean)) + (g2 * (flat[p2] - mean) + g3 * (flat[p3] - mean))
+
+
 @helper
 def _add_products(grad, x, begin, end, mean, sums, products):
     """sums[c] += grad and products[c] += grad * (x - mean[c]), for the pixels from ``begin`` to ``end``"""
@@ -196,9 +202,7 @@ def _add_products(grad, x, begin, end, mean, sums, products):
             g0, g1 = np.float64(flat_grad[p0 + c]), np.float64(flat_grad[p1 + c])
             g2, g3 = np.float64(flat_grad[p2 + c]), np.float64(flat_grad[p3 + c])
             sums[c] += (g0 + g1) + (g2 + g3)
-            pair = g0 * (flat[p0 + c] - mean[c]) + g1 * (flat[p1 + c] - mean[c])
-            other = g2 * (flat[p2 + c] - mean[c]) + g3 * (flat[p3 + c] - mean[c])
-            products[c] += pair + other
+            products[c] += four_products(g0, g1, g2, g3, flat, p0 + c, p1 + c, p2 + c, p3 + c, mean[c])
     for p in range(whole, end):
         for c in range(x.shape[1]):
             sums[c] += grad[p, c]

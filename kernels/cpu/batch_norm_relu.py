@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from ..checks import one_each, same_shape
-from .batch_norm import _add_sums, _blocks, _float64, _inverse_std, _pixels, _scale_and_shift, four
+from .batch_norm import _add_sums, _blocks, _float64, _inverse_std, _pixels, _scale_and_shift, four, four_products
 from .jit import helper, inlined, kernel
 
 
@@ -89,9 +89,7 @@ def _add_products(grad, x, begin, end, mean, scale, shift, ceiling, sums, produc
             g2 = _passed(flat_grad[p2 + c], flat[p2 + c], mean[c], scale[c], shift[c], ceiling, x)
             g3 = _passed(flat_grad[p3 + c], flat[p3 + c], mean[c], scale[c], shift[c], ceiling, x)
             sums[c] += (g0 + g1) + (g2 + g3)
-            pair = g0 * (flat[p0 + c] - mean[c]) + g1 * (flat[p1 + c] - mean[c])
-            other = g2 * (flat[p2 + c] - mean[c]) + g3 * (flat[p3 + c] - mean[c])
-            products[c] += pair + other
+            products[c] += four_products(g0, g1, g2, g3, flat, p0 + c, p1 + c, p2 + c, p3 + c, mean[c])
     for p in range(whole, end):
         for c in range(x.shape[1]):
             g = _passed(grad[p, c], x[p, c], mean[c], scale[c], shift[c], ceiling, x)

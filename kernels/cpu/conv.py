@@ -63,7 +63,8 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm="auto")
 def _choose(algorithm: str, geometry: tuple, dtype, layer: tuple, sides: tuple) -> str:
     """ "winograd", "direct" or "im2col": what was asked for, if it can do this; else what promises to be fastest.
 
-    ``layer`` and ``sides`` are what :func:`.winograd.pays` and :func:`.direct.pays` count with.
+    ``layer`` is (N, (OH, OW), C, O), which :func:`.winograd.pays` counts with; ``sides`` are the pixels (or weights)
+    side by side, the channels that are read, and those that are written, for :func:`.direct.pays`.
     """
     kernel_size, _, _, dilation, groups = geometry
     if layer[0] == 0 or min(sides) == 0:

@@ -194,8 +194,8 @@ def landlock_version() -> int:
 def landlock(folders: list[str], closed: str, own: Sequence[str] = ()) -> bool:
     """Only reading below ``folders``, no network, no signals to others; False where the kernel has no Landlock.
 
-    With ``own``, what may be read may be executed too, and below ``own`` everything is allowed. Landlock allows and
-    cannot except: ``closed`` is left out by allowing what lies beside it on the way down.
+    With ``own``, what may be read may be executed too, and below ``own`` everything is allowed. A rule of Landlock's
+    holds for all that lies below a folder; so where ``closed`` lies in one, its neighbours get rules instead.
     """
     version = landlock_version()
     if version < 1:
